@@ -1,0 +1,1 @@
+"""control: balances become warnings, decisions and commands; commands become verified relays."""

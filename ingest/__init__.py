@@ -1,0 +1,1 @@
+"""ingest: bytes from meters, concentrators, handhelds and files become reads, intervals and findings."""

@@ -1,0 +1,1 @@
+"""storage: the one commit point (SQLite), the Parquet lake, the analysts' catalog, the ledger."""

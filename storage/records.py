@@ -1,0 +1,125 @@
+"""What storage hands on: master data, payments and ledger entries; frozen, in integers, times naive UTC."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """How one record type is stored: its table, its key, whether rows may change, and what analysts read about it.
+
+    ``record`` is a frozen dataclass whose fields are str, int, bool, datetime or None-able of these, or a tuple or
+    mapping that is stored as canonical JSON. ``comment`` and ``columns`` become COMMENTs of the catalog's view.
+    """
+
+    name: str
+    record: type
+    key: tuple[str, ...]
+    append_only: bool = False
+    indexes: tuple[tuple[str, ...], ...] = ()
+    published: bool = True
+    comment: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One customer agreement. ``klass`` picks the control policy, ``book`` the tariff; money in micro-units of ``currency``."""
+
+    account: str
+    name: str
+    klass: str  # residential | non_residential | large | ...
+    book: str
+    zone: str
+    currency: str
+    mode: str = "prepaid"  # prepaid | postpaid
+    lang: str = "en"
+    phone: str = ""
+    email: str = ""
+    collector: str = ""  # contact of the collector responsible
+    contact_confirmed: datetime | None = None
+    agreement_from: datetime | None = None  # signed fee-control agreement (G13)
+    agreement_to: datetime | None = None
+    migrated: datetime | None = None  # start of the migration grace (G11)
+    feeder: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)  # household size, contracted kVA, ... by name
+    opened: datetime | None = None
+    closed: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """What the rater keeps per account; derivable again from the lake and the books, never the only truth."""
+
+    account: str
+    accrued_micro: int = 0
+    accrued_to: datetime | None = None  # end of the last ACTUAL slot rated
+    period_start: datetime | None = None
+    balance_after_payment_micro: int = 0  # available just after the last payment
+    last_payment_micro: int = 0
+    last_payment_at: datetime | None = None
+    epoch: int = 0  # credit epoch: rises when a payment lifts the status to ok
+    book_hash: str = ""
+    estimate_micro: int = 0  # provisional money for the unread gap: warns, never disconnects
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """One meter at one account from ``start`` (until ``end``): the join of money and metal."""
+
+    meter_id: int
+    meter: str
+    account: str
+    serial: str
+    start: datetime
+    end: datetime | None = None
+    multiplier: int = 1
+    proved: datetime | None = None  # on-site proof that this relay feeds this customer (G12)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One payment as a channel delivered it; (channel, external_id) counts once, whatever is repeated."""
+
+    channel: str
+    external_id: str
+    account: str
+    amount_micro: int
+    currency: str
+    at: datetime  # when the payer paid, by the channel's word
+    received: datetime  # when we took it
+    status: str = "posted"  # posted | pending | unmatched | failed | reversed
+    reason: str = ""
+    body_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One leg of a double entry: the legs of one (source, source_id) sum to zero; positive = credit to ``ledger_account``.
+
+    ``ledger_account`` is ``customer:<account>`` or an account of the house such as ``cash:webhook`` or ``revenue:energy``.
+    """
+
+    source: str
+    source_id: str
+    ledger_account: str
+    amount_micro: int
+    currency: str
+    at: datetime  # when it counts
+    posted: datetime  # when it was committed
+    memo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One link of the hash chain: ``digest`` covers ``previous`` and the canonical body."""
+
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    body: str
+    previous: str
+    digest: str

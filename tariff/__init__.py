@@ -1,0 +1,1 @@
+"""tariff: intervals and a dated book become charges, bills and their explanation; integers only, no clock, no I/O."""
