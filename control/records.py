@@ -321,11 +321,8 @@ class SealedForecast:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the timeline: code and parameters, never prose; the console and the JSON log render it."""
+class Fence:
+    """The last fence that left for one meter; raised in its own commit before anything is sent."""
 
-    seq: int
-    at: datetime
-    code: str
-    account: str = ""
-    params: Mapping[str, str] = field(default_factory=dict)
+    meter: str
+    fence: int

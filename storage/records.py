@@ -123,3 +123,14 @@ class AuditRow:
     body: str
     previous: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the timeline: code and parameters, never prose; the console and the JSON log render it."""
+
+    seq: int  # given by the store when 0
+    at: datetime
+    code: str
+    account: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
