@@ -1,8 +1,8 @@
 """One physical meter: load goes in, a register and a relay come out; the protocol servers read and switch it.
 
 The same object stands behind the Modbus server, the DLMS concentrator and the deterministic simulator. It keeps its own
-(possibly wrong) clock. Faults are set by name: ``stuck_relay`` (drives do nothing), ``lying_relay`` (reports what it was
-told, does nothing), ``dead`` (answers nothing), ``wrong_unit`` (another unit answers), ``half_frame``, ``clock_skew``
+(possibly wrong) clock. Faults are set by name: ``stuck_relay`` (drives do nothing), ``lying_relay`` (reports what it
+was told, does nothing), ``dead`` (answers nothing), ``wrong_unit`` (another unit answers), ``half_frame``, ``clock_skew``
 (device clock off by ``skew_s``), ``frozen`` (register stands still though load flows).
 """
 
@@ -42,6 +42,7 @@ class SimMeter:
     keep_power: bool = False
     alarm: bool = False
     valid_until: datetime | None = None
+    told: RelayState | None = None  # what a lying relay was last told
 
     def advance(self, now: datetime) -> None:
         """Let the load run until ``now``, storing the hourly load profile on the way; time never runs backwards."""
@@ -59,7 +60,8 @@ class SimMeter:
     @property
     def register_wh(self) -> int:
         """The display: cumulative Wh, rolled over at ``10**digits``."""
-        return (self.register_mwh // 1000) % 10**self.digits
+        turn: int = 10**self.digits
+        return (self.register_mwh // 1000) % turn
 
     def power_w(self, now: datetime) -> int:
         """The load through the relay now: 0 when it is open."""
@@ -78,8 +80,6 @@ class SimMeter:
         if "lying_relay" in self.faults:
             self.told = state
         return True
-
-    told: RelayState | None = None
 
     @property
     def reported_relay(self) -> RelayState:

@@ -1,4 +1,4 @@
-"""What every simulated device offers: sessions of pure bytes, so that real sockets and the virtual network share them."""
+"""What every simulated device offers: sessions of pure bytes, for real sockets and the virtual network alike."""
 
 from typing import Protocol
 
