@@ -1,0 +1,39 @@
+# `make check` is the whole gate. On a bare machine (Python 3.11+ with pip) it first makes .venv and fills it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: check lint types contracts test format clean
+
+check: lint types contracts test
+
+# A Python without ensurepip (Debian's, without python3-venv) still has pip: then pip fills the environment from outside.
+$(STAMP): pyproject.toml .ci/constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) 2>/dev/null || $(PYTHON) -m venv --clear --without-pip $(VENV)
+	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'; \
+	else \
+	  $(PYTHON) -m pip --python $(BIN)/python install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'; \
+	fi
+	@touch $(STAMP)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports --no-cache
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -rs $(PYTEST)
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .hypothesis
