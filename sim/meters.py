@@ -2,8 +2,8 @@
 
 The same object stands behind the Modbus server, the DLMS concentrator and the deterministic simulator. It keeps its own
 (possibly wrong) clock. Faults are set by name: ``stuck_relay`` (drives do nothing), ``lying_relay`` (reports what it
-was told, does nothing), ``dead`` (answers nothing), ``wrong_unit`` (another unit answers), ``half_frame``, ``clock_skew``
-(device clock off by ``skew_s``), ``frozen`` (register stands still though load flows).
+was told, does nothing), ``dead`` (answers nothing), ``wrong_unit`` (another unit answers), ``half_frame``,
+``clock_skew`` (device clock off by ``skew_s``), ``frozen`` (register stands still though load flows).
 """
 
 from collections.abc import Callable
