@@ -1,8 +1,8 @@
 """A package of plug-in files goes in, a mapping from name to the one constant of each file comes out.
 
 A plug-in is one file that holds one constant of a fixed name (``DRIVER``, ``COMPONENT``, ``CHANNEL``); third parties
-add theirs by an entry point that names the constant. Two plug-ins of one name are an error that names both places, never
-"first wins". Files whose name starts with an underscore are not plug-ins.
+add theirs by an entry point that names the constant. Two plug-ins of one name are an error that names both places,
+never "first wins". Files whose name starts with an underscore are not plug-ins.
 """
 
 import importlib
@@ -28,8 +28,8 @@ def load(
     """Return every plug-in of ``package`` by its name, sorted.
 
     ``kind`` is a class or a ``runtime_checkable`` Protocol that each constant must satisfy. ``group`` is the entry
-    point group of third parties; ``name`` says what a plug-in is called (default: its ``name`` attribute); ``extra`` replaces
-    the installed entry points in tests. Raises ProfileError for a missing constant, a wrong kind or a repeated name.
+    point group of third parties; ``name`` says what a plug-in is called (default: its ``name`` attribute); ``extra``
+    replaces the installed entry points in tests. Raises ProfileError for a missing constant, a wrong kind or a repeated name.
     """
     called: Callable[[T], str] = name if name is not None else lambda plugin: str(getattr(plugin, "name", ""))
     found: dict[str, tuple[str, T]] = {}

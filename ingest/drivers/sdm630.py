@@ -17,9 +17,7 @@ DRIVER = ModbusDriver(
     max_power_w=75_000,
     most_registers=80,
     largest_gap=80,
-    examples=(
-        Example("0400000002", "040443663334", Quantity.VOLTAGE, 230, "Eastron protocol manual"),
-    ),
+    examples=(Example("0400000002", "040443663334", Quantity.VOLTAGE, 230, "Eastron protocol manual"),),
     proven="manual's voltage exchange",
     source="Eastron SDM630 Modbus protocol v2",
 )
