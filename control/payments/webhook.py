@@ -1,10 +1,10 @@
 """A signed webhook's bytes and headers go in; one Payment, or a refusal with the HTTP status to answer, comes out.
 
 The scheme is Standard Webhooks: the headers ``webhook-id``, ``webhook-timestamp`` (Unix seconds) and
-``webhook-signature`` (``v1,<base64>`` items, parted by spaces), HMAC-SHA256 over ``id.timestamp.body`` of the RAW body. A message older or
-newer than five minutes is refused, so that a recorded one cannot be sent again later. The idempotency key is the
-payment's own ``external_id``: the same body gets the same answer however often it comes, another body under the same id
-is a conflict (see ``control/settle.py``).
+``webhook-signature`` (``v1,<base64>`` items, parted by spaces), HMAC-SHA256 over ``id.timestamp.body`` of the RAW body.
+A message older or newer than five minutes is refused, so that a recorded one cannot be sent again later. The
+idempotency key is the payment's own ``external_id``: the same body gets the same answer however often it comes, another
+body under the same id is a conflict (see ``control/settle.py``).
 
 The body: ``{"type": "payment.posted", "data": {"external_id": "...", "account": "...", "amount": "12.50",
 "currency": "CNY", "paid_at": "2024-05-01T08:00:00Z"}}``; types are payment.posted, .pending, .failed and .reversed.
