@@ -1,0 +1,98 @@
+"""Bytes of a TCP stream become DLMS wrapper frames (IEC 62056-47: version, two wrapper ports, length, payload).
+
+The wrapper carries no checksum, so the reader is strict: a version, a destination or a length that cannot be refuses
+the stream for good (``Reader.refusal``), and a frame behind which garbage is already visible is refused together with
+it, because half a frame followed by a whole one looks exactly like that.
+"""
+
+import struct
+from typing import NamedTuple
+
+from ingest.errors import WireRefusal
+
+VERSION = 1  # IEC 62056-47, 5.2
+HEADER = struct.Struct(">HHHH")
+MAX_PAYLOAD = 0xFFFF
+"""A wrapper payload has a 16-bit length; APDUs above it travel by block transfer."""
+
+
+class Frame(NamedTuple):
+    """One wrapper frame: wrapper ports name the client and the logical device behind the TCP link."""
+
+    source: int
+    destination: int
+    payload: bytes
+
+
+def encode(source: int, destination: int, payload: bytes) -> bytes:
+    """One frame as bytes; raises ValueError when the payload is empty or does not fit its length field.
+
+    >>> encode(1, 16, bytes.fromhex("6201")).hex()
+    '00010001001000026201'
+    """
+    if not 0 < len(payload) <= MAX_PAYLOAD:
+        raise ValueError(f"a wrapper frame carries 1 to {MAX_PAYLOAD} bytes, not {len(payload)}: use block transfer")
+    return HEADER.pack(VERSION, source, destination, len(payload)) + payload
+
+
+class Reader:
+    """Takes a stream in pieces of any size and gives whole frames, holding at most one frame and one piece.
+
+    ``limit`` bounds the payload in bytes; ``destination`` is the only port on this side (None: any, for a server).
+    """
+
+    def __init__(self, *, limit: int = MAX_PAYLOAD, destination: int | None = None) -> None:
+        self.limit = limit
+        self.destination = destination
+        self.refusal: WireRefusal | None = None
+        self._held = bytearray()
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait for the rest of their frame."""
+        return len(self._held)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Return the frames that ``data`` completes; after a refusal nothing more is read and nothing is kept."""
+        frames: list[Frame] = []
+        if self.refusal is not None:
+            return frames
+        self._held += data
+        at = 0
+        while (size := self._whole(at)) > 0 and self._plausible(at + size):
+            _, source, destination, _ = HEADER.unpack_from(self._held, at)
+            frames.append(Frame(source, destination, bytes(self._held[at + HEADER.size : at + size])))
+            at += size
+        del self._held[:at]
+        if self.refusal is not None:
+            self._held.clear()
+        return frames
+
+    def _whole(self, at: int) -> int:
+        """The size of the complete frame at ``at``, 0 when there is none (yet)."""
+        if not self._plausible(at) or len(self._held) - at < HEADER.size:
+            return 0
+        size = HEADER.size + HEADER.unpack_from(self._held, at)[3]
+        return size if len(self._held) - at >= size else 0
+
+    def _plausible(self, at: int) -> bool:
+        """Whether what is visible at ``at`` can begin a frame; sets the refusal when it cannot."""
+        seen = bytes(self._held[at : at + HEADER.size])
+        reason = self._fault(seen)
+        if reason:
+            self.refusal = WireRefusal("not_a_frame", f"{reason} at byte {at}: {seen.hex()}")
+        return not reason
+
+    def _fault(self, seen: bytes) -> str:
+        version = VERSION.to_bytes(2, "big")
+        if seen[:2] != version[: len(seen)]:
+            return "wrapper version is not 1"
+        if self.destination is not None and len(seen) >= 6:
+            destination = int.from_bytes(seen[4:6], "big")
+            if destination != self.destination:
+                return f"frame for port {destination}, we are {self.destination}"
+        if len(seen) == HEADER.size:
+            length = int.from_bytes(seen[6:8], "big")
+            if not 0 < length <= self.limit:
+                return f"payload of {length} bytes, limit {self.limit}"
+        return ""
