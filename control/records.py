@@ -192,6 +192,15 @@ class Case:
     policy_version: str
     book_hash: str
     extras: Mapping[str, str] = field(default_factory=dict)
+    overdue_micro: int | None = None  # post-paid: what is past its due date
+    overdue_since: datetime | None = None  # post-paid: the oldest unpaid due date
+    pending_spent: bool = False  # another pending payment of this epoch has blocked already (G3: once per epoch)
+    batch: int = 0  # disconnections in the batch that this one belongs to, 0 = alone (G10)
+    requester: str = "engine"  # who asked for a disconnection: never its approver
+    voltage_load_v: int | None = None  # on the load side, only where the profile says that it is measured there (RG4)
+    commodity: str = "electricity"  # electricity | gas | water
+    tier: int | None = None  # price tier of the last unit, from 0: over-tier notices
+    tier_period: str = ""  # the ladder's period, e.g. 2026-07: one over-tier notice per tier and period
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +210,7 @@ class Decision:
     decision: str  # id derived from content
     account: str
     at: datetime
-    verdict: str  # none | alert | request_approval | disconnect | connect | hold | field_order
+    verdict: str  # none | alert | request_approval | disconnect | connect | hold | field_order | read_back
     reason: str
     credit: Credit
     available_micro: int

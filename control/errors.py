@@ -1,0 +1,37 @@
+"""The tree of control's errors.
+
+ControlError
+├── PolicyError       a policy file is wrong: file, line, key, what to write instead
+├── IllegalStep       an event that a command's state does not know; names state and event
+└── CanonicalError    text that is not the canonical form of the record it should be
+"""
+
+
+class ControlError(Exception):
+    """Root of control's errors."""
+
+
+class PolicyError(ControlError):
+    """A policy file says something that is not understood, or contradicts itself."""
+
+    def __init__(self, file: str, line: int, problem: str, hint: str = "") -> None:
+        """Name the place, the problem and what to try."""
+        super().__init__(f"{file}:{line}: {problem}" + (f"; try: {hint}" if hint else ""))
+        self.file = file
+        self.line = line
+        self.problem = problem
+        self.hint = hint
+
+
+class IllegalStep(ControlError):
+    """A command in ``state`` knows no ``event``: the table has no such entry, and ends are final."""
+
+    def __init__(self, command: str, state: str, event: str) -> None:
+        """Name command, state and event."""
+        super().__init__(f"command {command}: {event} is not a step from {state}; re-read the command and decide again")
+        self.state = state
+        self.event = event
+
+
+class CanonicalError(ControlError):
+    """A stored record cannot be read back: another shape, or a value of another type."""
