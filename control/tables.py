@@ -1,5 +1,6 @@
 """The records of control go in and how each is stored comes out: table, key, indexes, and what analysts read about it."""
 
+from control import signals
 from control.records import (
     Command,
     CommandEvent,
@@ -244,4 +245,5 @@ TABLES: tuple[TableSpec, ...] = (
     _INCIDENT,
     _FORECAST,
     _FENCE,
+    *signals.TABLES,
 )

@@ -1,0 +1,62 @@
+"""What control must remember beside decisions: visits to meters, signals of the world, files already taken.
+
+A ``Signal`` is a named fact with its time and who set it: ``kill_switch``, ``breaker``, ``override_feed``,
+``payments.<channel>`` (last reconciled), ``price_change``, ``heartbeat.engine``. A fact that is missing or old is not
+known, and what is not known holds a disconnection.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.records import TableSpec
+
+KILL_SWITCH = "kill_switch"
+BREAKER = "breaker"
+OVERRIDE_FEED = "override_feed"
+PRICE_CHANGE = "price_change"
+HEARTBEAT = "heartbeat.engine"
+HEARTBEAT_WATCHDOG = "heartbeat.watchdog"
+PAYMENTS = "payments."
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One named fact: its value as a word, when it was true, and who said so."""
+
+    name: str
+    value: str
+    at: datetime
+    by: str = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """The last session with one meter: what it said of itself, and whether its register went on from the visit before."""
+
+    meter: str
+    at: datetime
+    serial: str
+    register_wh: int | None
+    power_w: int | None
+    offset_s: int | None
+    monotone: bool | None  # None: nothing to compare with
+    fault: str = ""  # clock, rollover, swap or the finding's code; "" = none
+
+
+@dataclass(frozen=True, slots=True)
+class TakenFile:
+    """A payment file that was taken whole; the same bytes are refused for ever."""
+
+    digest: str
+    channel: str
+    name: str
+    at: datetime
+    rows: int
+    total_micro: int
+
+
+TABLES: tuple[TableSpec, ...] = (
+    TableSpec("signal", Signal, ("name",), comment="Named facts of the world with their time; an old one is not known"),
+    TableSpec("visit", Visit, ("meter",), comment="Last session with each meter: serial, register, load, clock offset"),
+    TableSpec("taken_file", TakenFile, ("digest",), append_only=True, comment="Payment files taken, by SHA-256"),
+)
