@@ -26,7 +26,7 @@ def hour_floor(at: datetime) -> datetime:
 
 @dataclass(slots=True)
 class SimMeter:
-    """A meter's metal: ``register_mwh`` (milli-Wh, so that odd minutes lose nothing), relay, clock offset, faults."""
+    """A meter's metal: ``register_mwh`` (milli-Wh), relay, clock offset, faults."""
 
     serial: str
     load: Load
@@ -42,6 +42,7 @@ class SimMeter:
     keep_power: bool = False
     alarm: bool = False
     valid_until: datetime | None = None
+    spare_wus: int = 0  # W x microseconds not yet a milli-Wh, so that looking often changes nothing
     told: RelayState | None = None  # what a lying relay was last told
 
     def advance(self, now: datetime) -> None:
@@ -51,7 +52,8 @@ class SimMeter:
             until = min(now, hour + _HOUR)
             if self.relay is RelayState.CLOSED and "frozen" not in self.faults:
                 seconds_us = (until - self.at) // timedelta(microseconds=1)
-                self.register_mwh += self.load(hour) * seconds_us // 3_600_000
+                more_mwh, self.spare_wus = divmod(self.spare_wus + self.load(hour) * seconds_us, 3_600_000)
+                self.register_mwh += more_mwh
             self.at = until
             if until == hour + _HOUR:
                 self.profile.append((until, self.register_wh))

@@ -158,7 +158,8 @@ def _site(seed: int, number: int, plan: TownPlan, gateway: Gateway, *, unit: int
     opening = max(1_000_000, int(day * days) // 1_000_000 * 1_000_000)
     code = f"32{mix(seed, number, 13) % 10**4:04d}{number:04d}"
     lang = "zh" if mix(seed, number, 17) % 2 else "en"
-    serial = f"{40_000_000 + number * 7 + seed % 7:08d}"
+    station = gateway.protocol == "modbus"  # a DDS238 tells only its unit id, not a serial
+    serial = f"unit-{unit}" if station else f"{40_000_000 + number * 7 + seed % 7:08d}"
     account = Account(
         account=code,
         name=_name(seed, number, shape, lang),

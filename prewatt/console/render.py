@@ -1,9 +1,10 @@
-"""Views in, HTML out: the template environment and the few drawings (spark lines, strips, tier ladder) that pages need."""
+"""Views in, HTML out: the template environment and the few drawings (sparks, strips, tier ladder) that pages need."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -83,7 +84,7 @@ def _spans(tier: TierMeter) -> list[tuple[float, float]]:
     end = top + (known[-1] - (known[-2] if len(known) > 1 else 0) if known else 0)
     edges = [0.0, *(float(limit) for limit in known), float(end)][: len(limits) + 1]
     scale = LADDER_WIDTH / edges[-1]
-    return [(a * scale, (b - a) * scale) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(a * scale, (b - a) * scale) for a, b in pairwise(edges)]
 
 
 def ladder(tier: TierMeter) -> list[LadderStep]:
