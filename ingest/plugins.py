@@ -29,7 +29,8 @@ def load(
 
     ``kind`` is a class or a ``runtime_checkable`` Protocol that each constant must satisfy. ``group`` is the entry
     point group of third parties; ``name`` says what a plug-in is called (default: its ``name`` attribute); ``extra``
-    replaces the installed entry points in tests. Raises ProfileError for a missing constant, a wrong kind or a repeated name.
+    replaces the installed entry points in tests. Raises ProfileError for a missing constant, a wrong kind or a repeated
+    name.
     """
     called: Callable[[T], str] = name if name is not None else lambda plugin: str(getattr(plugin, "name", ""))
     found: dict[str, tuple[str, T]] = {}

@@ -1,0 +1,183 @@
+"""Meter points and slot ends go in, polls, relay reports and drive outcomes come out: one link to one Modbus gateway.
+
+The rules: no retry here (the scheduler's), a doubtful connection is closed, the meter's identity is read in the same
+session as its values, a value that cannot be is read once more and then refused or kept as suspect, a read is named
+after its slot only near the slot's end, a relay is driven only with a higher fence, before its expiry and where its
+state can be read back. Nothing that the wire says raises.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from ingest import drivers as installed
+from ingest.errors import ProfileError, WireRefusal
+from ingest.links.connection import Connection
+from ingest.links.fenced import FencedDrives
+from ingest.links.visit import Visit, VisitSwitch
+from ingest.model import Driver, ModbusDriver, Quantity, Register
+from ingest.ports import Clock, FenceStore, Transport
+from ingest.records import (
+    Channel,
+    Drive,
+    DriveOutcome,
+    Finding,
+    Flag,
+    MeterPoint,
+    MeterRead,
+    Poll,
+    RelayReport,
+    RelayState,
+)
+from ingest.registerwatch import RegisterWatch
+from ingest.wire.registers import Block, step
+
+LATE_SHARE = 12  # a read counts for its slot's end within a twelfth of the slot (5 min of an hour)
+_CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT))
+
+
+class ModbusLink:
+    """``ingest.ports.Link`` for the meters behind one gateway (or one meter) that speaks Modbus TCP.
+
+    ``depth`` visits run at a time (1: one after the other, what serial lines behind a gateway need); ``timeout_s``
+    replaces the drivers' own time-outs; ``late_s`` replaces the tolerance after a slot's end.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        transport: Transport,
+        host: str,
+        port: int,
+        *,
+        gateway: str,
+        fences: FenceStore,
+        timeout_s: float | None = None,
+        late_s: int | None = None,
+        depth: int = 1,
+        drivers: Mapping[str, Driver] | None = None,
+    ) -> None:
+        """Nothing is opened before the first call."""
+        self.gateway = gateway
+        self._clock = clock
+        self._connection = Connection(transport, host, port)
+        self._timeout_s = timeout_s
+        self._late_s = late_s
+        self._turn = asyncio.Semaphore(depth)
+        self._drivers = drivers if drivers is not None else installed.drivers()
+        self._watch = RegisterWatch()
+        self._fenced = FencedDrives(clock, fences)
+
+    async def poll(self, point: MeterPoint, slot_end: datetime) -> Poll:
+        """Read identity, registers, load and relay in one session; the registers close the slot ``slot_end``."""
+        async with self._turn:
+            visit = self._visit(point)
+            reads: tuple[MeterRead, ...] = ()
+            try:
+                await visit.read()
+                reads = await self._reads(visit, slot_end)
+            except WireRefusal as refusal:
+                visit.found(refusal.reason, str(refusal))
+            return Poll(
+                meter=point.meter,
+                at=self._clock.now(),
+                serial=visit.serial,
+                reads=reads,
+                relay=visit.report() if Quantity.RELAY in visit.values else None,
+                power_w=visit.values.get(Quantity.POWER),
+                voltage_v=visit.values.get(Quantity.VOLTAGE),
+                findings=tuple(visit.findings),
+            )
+
+    async def profile(self, point: MeterPoint, start: datetime, end: datetime) -> Poll:
+        """These meters store no load profile: a finding says so, and no device is asked."""
+        at = self._clock.now()
+        detail = f"{point.model} stores no load profile; {start.isoformat()}Z to {end.isoformat()}Z stays a gap"
+        finding = Finding("no_load_profile", at, point.meter, self.gateway, detail)
+        return Poll(meter=point.meter, at=at, findings=(finding,))
+
+    async def relay(self, point: MeterPoint) -> RelayReport:
+        """What the relay and the load say now; ``unknown`` with the reason as source when the device says nothing."""
+        async with self._turn:
+            visit = self._visit(point)
+            try:
+                await visit.read((Quantity.RELAY, Quantity.POWER))
+            except WireRefusal as refusal:
+                return RelayReport(point.meter, self._clock.now(), RelayState.UNKNOWN, source=refusal.reason)
+            return visit.report()
+
+    async def drive(self, point: MeterPoint, order: Drive) -> DriveOutcome:
+        """Switch the relay, once: identity, lock, fence and expiry first, then the write, then its read-back."""
+        async with self._turn:
+            return await self._fenced.run(order, VisitSwitch(self._visit(point)))
+
+    async def close(self) -> None:
+        """Close the connection; the next call opens it again."""
+        await self._connection.close()
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Answers that nobody waited for, by reason."""
+        return self._connection.dropped
+
+    def _visit(self, point: MeterPoint) -> Visit:
+        driver = self._drivers.get(point.model)
+        if not isinstance(driver, ModbusDriver):
+            raise ProfileError(f"meter {point.meter}: {point.model!r} is no Modbus driver; correct its master data")
+        timeout_s = self._timeout_s if self._timeout_s is not None else driver.timeout_s
+        return Visit(self._connection, self._clock, self.gateway, point, driver, timeout_s)
+
+    async def _reads(self, visit: Visit, slot_end: datetime) -> tuple[MeterRead, ...]:
+        """The registers of the visit as reads, each checked against time and the last believed value."""
+        flags = self._slot_flags(visit, slot_end)
+        reads: list[MeterRead] = []
+        by_quantity = {register.quantity: register for register in visit.driver.registers}
+        for quantity, channel in _CHANNELS:
+            register = by_quantity.get(quantity)
+            if register is None:
+                continue
+            value = visit.values.get(quantity)
+            if value is None:
+                visit.found("not_available", f"{quantity.value} has no value")
+            elif (read := await self._believed(visit, register, channel, value)) is not None:
+                register_wh, suspect = read
+                reads.append(MeterRead(visit.point.meter_id, channel, slot_end, register_wh, int(flags | suspect)))
+        return tuple(reads)
+
+    def _slot_flags(self, visit: Visit, slot_end: datetime) -> Flag:
+        """UNCERTAIN for a read taken too long after its slot; a slot that lies ahead gives no read."""
+        late = self._clock.now() - slot_end
+        slot_s = visit.point.slot_min * 60
+        limit = timedelta(seconds=self._late_s if self._late_s is not None else slot_s // LATE_SHARE)
+        if late < -limit:
+            raise WireRefusal("early_read", f"slot {slot_end.isoformat()}Z has not ended")
+        if late <= limit:
+            return Flag.NONE
+        detail = f"read {int(late.total_seconds())} s after {slot_end.isoformat()}Z: energy right, hour uncertain"
+        visit.found("late_read", detail)
+        return Flag.UNCERTAIN
+
+    async def _believed(
+        self, visit: Visit, register: Register, channel: Channel, value: int
+    ) -> tuple[int, Flag] | None:
+        """The value and its flag; an implausible one is read again: the same is suspect, another one is refused."""
+        point, step_wh = visit.point, step(register)
+        verdict = self._watch.verdict(point, channel, value, self._clock.now(), step_wh=step_wh)
+        if not verdict:
+            self._watch.believe(point, channel, value, self._clock.now())
+            return value, Flag.NONE
+        block = Block(register.function, register.address, register.count, (register,))
+        again = block.value(register, await visit.block(block))
+        if again is None or again < 0:
+            visit.found("unstable_value", f"{value} then {again} Wh: refused")
+            return None
+        if not self._watch.verdict(point, channel, again, self._clock.now(), step_wh=step_wh):
+            visit.found("unstable_value", f"{value} then {again} Wh: the first is refused")
+            self._watch.believe(point, channel, again, self._clock.now())
+            return again, Flag.NONE
+        if not 0 <= again - value <= point.max_power_w // 60 + step_wh:
+            visit.found("unstable_value", f"{value} then {again} Wh: both refused")
+            return None
+        visit.found(verdict, f"{again} Wh: kept as suspect, confirm on site")
+        self._watch.believe(point, channel, again, self._clock.now())
+        return again, Flag.SUSPECT

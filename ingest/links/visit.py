@@ -1,0 +1,129 @@
+"""One meter behind a Modbus connection goes in, its identified values come out: the session of one visit.
+
+A visit reads the identity first (or in the same block) and believes nothing that another meter answered. Refusals are
+``WireRefusal`` and stay inside ``links``.
+"""
+
+from dataclasses import dataclass, field
+
+from ingest.errors import WireRefusal
+from ingest.links.connection import Connection
+from ingest.model import ModbusDriver, ModbusRelay, Quantity
+from ingest.ports import Clock
+from ingest.records import Drive, Finding, MeterPoint, RelayReport, RelayState
+from ingest.wire.modbus import Refusal, read_request, write_request
+from ingest.wire.registers import Block, visit_plan
+
+
+@dataclass(slots=True)
+class Visit:
+    """What one visit to one meter gathers; ``serial`` is what the device said, "" before it was asked."""
+
+    connection: Connection
+    clock: Clock
+    gateway: str
+    point: MeterPoint
+    driver: ModbusDriver
+    timeout_s: float
+    values: dict[Quantity, int | None] = field(default_factory=dict)
+    serial: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+    async def read(self, quantities: tuple[Quantity, ...] = ()) -> None:
+        """Fill ``values`` (all of them, or only ``quantities``), identity first; WireRefusal ends the visit."""
+        for block in visit_plan(self.driver, quantities):
+            data = await self.block(block)
+            for register in block.registers:
+                if register.quantity is Quantity.IDENTITY:
+                    self._identify(block.value(register, data))
+            for register in block.registers:
+                if register.quantity is not Quantity.IDENTITY:
+                    self.values[register.quantity] = block.value(register, data)
+
+    async def block(self, block: Block) -> bytes:
+        """The bytes of one read request."""
+        return await self.ask(read_request(block.function, block.address, block.count))
+
+    async def ask(self, pdu: bytes, *, generation: int = 0) -> bytes:
+        """One exchange; WireRefusal instead of an answer that cannot be trusted."""
+        if self.driver.gap_ms:
+            await self.connection.pause(self.point.unit, self.driver.gap_ms / 1000)
+        data = await self.connection.ask(self.point.unit, pdu, timeout_s=self.timeout_s, generation=generation)
+        if isinstance(data, Refusal):
+            raise WireRefusal(data.reason, data.detail)
+        return data
+
+    def _identify(self, value: int | None) -> None:
+        """Hold what the device says it is against what master data expect."""
+        identity, point = self.driver.identity, self.point
+        if identity is None or value is None:
+            raise WireRefusal("no_identity", f"{point.model} gave no serial number; try again or check the profile")
+        number = (value & identity.mask) >> identity.shift
+        if identity.kind == "station":
+            self.serial = f"unit-{number}"
+            if number != point.unit:
+                raise WireRefusal("wrong_unit", f"station {number} answers for unit {point.unit}: check the line")
+        elif point.serial and point.serial.lstrip("0") != str(number):
+            self.serial = str(number)
+            raise WireRefusal("wrong_unit", f"serial {number} answers, {point.serial} is expected: meter swapped?")
+        else:
+            self.serial = point.serial or str(number)
+
+    def report(self) -> RelayReport:
+        """The relay's word; a pattern that is neither closed nor open is unknown."""
+        relay, value = self.driver.relay, self.values.get(Quantity.RELAY)
+        state, source = RelayState.UNKNOWN, "no_relay"
+        if relay is not None and value is not None:
+            state, source = _state(relay, value), "read_back"
+        power_w = self.values.get(Quantity.POWER)
+        return RelayReport(self.point.meter, self.clock.now(), state, power_w=power_w, source=source)
+
+    def found(self, code: str, detail: str) -> None:
+        """Note one finding of this visit."""
+        self.findings.append(Finding(code, self.clock.now(), self.point.meter, self.gateway, detail))
+
+
+def _state(relay: ModbusRelay, value: int) -> RelayState:
+    states = {relay.closed: RelayState.CLOSED, relay.opened: RelayState.OPEN}
+    return states.get(value & relay.read_mask, RelayState.UNKNOWN)
+
+
+class VisitSwitch:
+    """One relay as ``FencedDrives`` asks for it: prepare, write, read back, all in one visit."""
+
+    def __init__(self, visit: Visit) -> None:
+        """Nothing is sent yet."""
+        self._visit = visit
+        self._generation = 0
+
+    async def prepare(self, order: Drive) -> str:
+        """Identity, relay and lock; the reason why the relay must not be driven, "" when it may."""
+        relay = self._visit.driver.relay
+        if relay is None or not self._visit.driver.switchable:
+            return "read_only"
+        if order.action == "arm":
+            return "no_arm"
+        await self.read_back()
+        self._generation = self._visit.connection.generation
+        if relay.lock is not None:
+            data = await self._visit.ask(read_request(relay.lock.function, relay.lock.address, 1))
+            if int.from_bytes(data, "big") & relay.lock.mask == relay.lock.locked:
+                return "locked"
+        return ""
+
+    @property
+    def state(self) -> RelayState:
+        """What the last read-back said."""
+        return self._visit.report().state
+
+    async def write(self, order: Drive) -> None:
+        """Send the order, on the very connection on which the meter said who it is."""
+        relay = self._visit.driver.relay
+        if relay is None:
+            raise WireRefusal("read_only", "no relay")
+        pdu = write_request(relay.write, relay.address, relay.close if order.action == "connect" else relay.open)
+        await self._visit.ask(pdu, generation=self._generation)
+
+    async def read_back(self) -> None:
+        """Read identity, relay and load."""
+        await self._visit.read((Quantity.RELAY, Quantity.POWER))

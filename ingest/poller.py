@@ -1,0 +1,234 @@
+"""Meter points and their links go in, committed reads and counted findings come out, one cycle after the other.
+
+Links run side by side, the meters of one link one after the other. A meter that fails is held back by the quarantine, a
+gateway that cannot be reached is left alone for the rest of the cycle; nobody else waits for either. What is read is
+handed to the sink before its slot counts as done; what is missing is filled from load profiles, oldest first.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ingest import drivers as installed
+from ingest.errors import IngestError
+from ingest.model import Driver
+from ingest.plan import Due, due, slot_floor
+from ingest.ports import Clock, GapStore, Link, ReadSink
+from ingest.quarantine import Quarantine
+from ingest.records import Finding, MeterPoint, MeterRead, Poll
+
+Observer = Callable[[MeterPoint, Poll], Awaitable[None]]
+"""Told of every poll, good or bad, before its reads are handed on: evidence of relay, load and identity."""
+
+_NOT_THE_DEVICE = frozenset({"unreachable", "early_read", "no_load_profile", "profile_error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """Limits of one cycle. ``window_s`` spreads the calls of a slot, ``deadline_s`` bounds one visit, ``batch`` meters
+    are committed together; ``backfill_calls`` profile requests per link are made at most every ``backfill_every``, a gap
+    that gave nothing rests for ``backfill_rest``, and gaps older than ``backfill_days`` are left.
+    """
+
+    window_s: int = 0
+    deadline_s: float = 60.0
+    batch: int = 32
+    backfill_calls: int = 8
+    backfill_every: timedelta = timedelta(minutes=5)
+    backfill_rest: timedelta = timedelta(minutes=30)
+    backfill_days: int = 60
+
+
+@dataclass(slots=True)
+class CycleReport:
+    """What one cycle did: meters ``due``, ``polled`` well, ``failed``, ``held`` back; rows by the sink's word."""
+
+    at: datetime
+    due: int = 0
+    polled: int = 0
+    failed: int = 0
+    held: int = 0
+    reads: int = 0
+    new: int = 0
+    duplicate: int = 0
+    conflict: int = 0
+    backfilled: int = 0
+    findings: Counter[str] = field(default_factory=Counter)
+
+
+class Poller:
+    """Polls every due meter through its link; ``points`` and ``links`` may be replaced between cycles."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        links: Mapping[str, Link],
+        points: Sequence[MeterPoint],
+        sink: ReadSink,
+        gaps: GapStore,
+        *,
+        pacing: Pacing | None = None,
+        seen: Observer | None = None,
+        quarantine: Quarantine | None = None,
+        drivers: Mapping[str, Driver] | None = None,
+    ) -> None:
+        """``links`` by gateway name; ``gaps`` says which slots are stored already, also after a restart."""
+        self.links = links
+        self.points = points
+        self.quarantine = quarantine if quarantine is not None else Quarantine()
+        self.findings: Counter[str] = Counter()
+        self._clock = clock
+        self._sink = sink
+        self._gaps = gaps
+        self._pacing = pacing if pacing is not None else Pacing()
+        self._seen = seen
+        self._drivers = drivers if drivers is not None else installed.drivers()
+        self._done: dict[int, datetime] = {}
+        self._filled_at: dict[str, datetime] = {}
+        self._resting: dict[tuple[int, datetime], datetime] = {}
+
+    async def cycle(self, now: datetime) -> CycleReport:
+        """Read who is due at ``now`` and fill gaps; returns when every link has had its turn.
+
+        Raises only what is ours (a sink that cannot commit); the field's faults are in the report and at the sink.
+        """
+        report = CycleReport(at=now)
+        calls: dict[str, list[Due]] = {point.gateway: [] for point in self.points}
+        for call in self._due(now):
+            calls[call.point.gateway].append(call)
+            report.due += 1
+        async with asyncio.TaskGroup() as tasks:
+            for gateway in sorted(calls):
+                tasks.create_task(self._gateway(gateway, calls[gateway], now, report))
+        self.findings.update(report.findings)
+        return report
+
+    def _due(self, now: datetime) -> tuple[Due, ...]:
+        """Who is due; a meter seen for the first time (or after a restart) asks the gap store what it has."""
+        for call in due(self.points, self._done, now, window_s=self._pacing.window_s):
+            point = call.point
+            if point.meter_id not in self._done:
+                start = call.slot_end - timedelta(minutes=point.slot_min)
+                stored = not self._gaps.gaps(point.meter_id, start, call.slot_end)
+                self._done[point.meter_id] = call.slot_end if stored else start
+        return due(self.points, self._done, now, window_s=self._pacing.window_s)
+
+    async def _gateway(self, gateway: str, calls: Sequence[Due], now: datetime, report: CycleReport) -> None:
+        """The turn of one link: due meters first, gaps afterwards."""
+        link = self.links.get(gateway)
+        if link is None:
+            if calls:
+                detail = (
+                    f"{len(calls)} meters name gateway {gateway!r}, which is not configured: add it or correct them"
+                )
+                await self._report(report, (Finding("no_link", now, gateway=gateway, detail=detail),))
+                report.failed += len(calls)
+            return
+        reachable = True
+        batch: list[tuple[Due, Poll]] = []
+        for call in calls:
+            if not reachable or not self.quarantine.allows(call.point.meter, now):
+                report.held += 1
+                continue
+            poll = await self._visit(link, call)
+            reachable = not any(finding.code == "unreachable" for finding in poll.findings)
+            await self._judge(call.point, poll, now, report)
+            batch.append((call, poll))
+            if len(batch) >= self._pacing.batch:
+                await self._commit(gateway, batch, report)
+                batch = []
+        await self._commit(gateway, batch, report)
+        if reachable:
+            await self._fill(gateway, link, now, report)
+
+    async def _visit(self, link: Link, call: Due) -> Poll:
+        return await self._guarded(call.point, lambda: link.poll(call.point, call.slot_end))
+
+    async def _guarded(self, point: MeterPoint, work: Callable[[], Awaitable[Poll]]) -> Poll:
+        """One call on a link within its deadline; a wrong profile is that meter's finding and stops no other."""
+        try:
+            async with asyncio.timeout(self._pacing.deadline_s):
+                return await work()
+        except TimeoutError:
+            code, detail = "deadline", f"no result within {self._pacing.deadline_s:g} s: look at the link"
+        except IngestError as error:
+            code, detail = "profile_error", str(error)
+        at = self._clock.now()
+        return Poll(point.meter, at, findings=(Finding(code, at, point.meter, point.gateway, detail),))
+
+    async def _judge(self, point: MeterPoint, poll: Poll, now: datetime, report: CycleReport) -> None:
+        """Count the visit, tell the quarantine and the observer."""
+        findings = list(poll.findings)
+        if poll.ok:
+            report.polled += 1
+            if self.quarantine.succeeded(point.meter):
+                findings.append(Finding("recovered", poll.at, point.meter, point.gateway, "answers again"))
+        else:
+            report.failed += 1
+            own = any(finding.code not in _NOT_THE_DEVICE for finding in poll.findings)
+            if own and self.quarantine.failed(point.meter, now):
+                detail = "held back after repeated failures; one probe when its time is over"
+                findings.append(Finding("quarantined", poll.at, point.meter, point.gateway, detail))
+        if self._seen is not None:
+            await self._seen(point, poll)
+        await self._report(report, findings)
+
+    async def _commit(self, gateway: str, batch: Sequence[tuple[Due, Poll]], report: CycleReport) -> None:
+        """Hand the reads on; only what is committed counts as done."""
+        good = [(call, poll) for call, poll in batch if poll.ok]
+        if not good:
+            return
+        await self._accept(gateway, [read for _, poll in good for read in poll.reads], report)
+        for call, _ in good:
+            self._done[call.point.meter_id] = call.slot_end
+
+    async def _accept(self, gateway: str, reads: Sequence[MeterRead], report: CycleReport) -> int:
+        """Commit ``reads`` under an id made of their content; returns how many were new."""
+        body = repr([(r.meter_id, int(r.channel), r.end, r.register_wh, r.flags, r.offset_s) for r in reads])
+        source_seq = hashlib.sha256(body.encode()).hexdigest()[:32]
+        receipt = await self._sink.accept(f"poll:{gateway}", source_seq, reads, self._clock.now())
+        report.reads += len(reads)
+        report.new += receipt.new
+        report.duplicate += receipt.duplicate
+        report.conflict += receipt.conflict
+        return receipt.new
+
+    async def _report(self, report: CycleReport, findings: Sequence[Finding]) -> None:
+        if findings:
+            report.findings.update(finding.code for finding in findings)
+            await self._sink.found(findings)
+
+    async def _fill(self, gateway: str, link: Link, now: datetime, report: CycleReport) -> None:
+        """Fill the oldest gaps of one link's meters from their load profiles, a few at a time."""
+        if now - self._filled_at.get(gateway, datetime.min) < self._pacing.backfill_every:
+            return
+        self._filled_at[gateway] = now
+        for point, start, end in self._missing(gateway, now)[: self._pacing.backfill_calls]:
+            if not self.quarantine.allows(point.meter, now):
+                continue
+            poll = await self._guarded(point, lambda p=point, s=start, e=end: link.profile(p, s, e))  # type: ignore[misc]
+            await self._report(report, poll.findings)
+            new = await self._accept(gateway, poll.reads, report) if poll.reads else 0
+            report.backfilled += new
+            if not new:
+                self._resting[point.meter_id, start] = now + self._pacing.backfill_rest
+            if any(finding.code == "unreachable" for finding in poll.findings):
+                return
+
+    def _missing(self, gateway: str, now: datetime) -> list[tuple[MeterPoint, datetime, datetime]]:
+        """Gaps of the link's meters that store a profile, oldest first, without those that rest."""
+        found: list[tuple[datetime, int, MeterPoint, datetime]] = []
+        for point in self.points:
+            known = self._drivers.get(point.model)
+            if point.gateway != gateway or known is None or not known.load_profile:
+                continue
+            until = slot_floor(now, point.slot_min)
+            since = until - timedelta(days=self._pacing.backfill_days)
+            for start, end in self._gaps.gaps(point.meter_id, since, until):
+                if self._resting.get((point.meter_id, start), now) <= now:
+                    self._resting.pop((point.meter_id, start), None)
+                    found.append((start, point.meter_id, point, end))
+        return [(point, start, end) for start, _, point, end in sorted(found, key=lambda item: item[:2])]

@@ -1,0 +1,58 @@
+"""The last register of a meter and a new one go in, a verdict comes out: could this energy have flowed in that time?
+
+Pure, and asked by links before a value leaves them: a value that fell or rose faster than the meter's greatest power is
+more likely another register, another meter or an old answer than energy.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ingest.records import MeterPoint
+
+CLOCK_SLACK_S = 60  # host clocks are set by NTP in steps; energy of this long is never suspicious
+STEP_SLACK_WH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A register value that was believed, and when it was read."""
+
+    at: datetime
+    register_wh: int
+
+
+def judge(before: Seen | None, register_wh: int, at: datetime, *, point: MeterPoint, step_wh: int = 1) -> str:
+    """Return "" for a plausible value, else ``negative_register``, ``register_fell`` or ``too_fast``.
+
+    A register that passed its last digit (``point.digits``) counts as risen. ``step_wh`` is the register's resolution.
+    """
+    if register_wh < 0:
+        return "negative_register"
+    if before is None:
+        return ""
+    elapsed_s = max(0, int((at - before.at).total_seconds())) + CLOCK_SLACK_S
+    most_wh = point.max_power_w * elapsed_s // 3600 + step_wh + STEP_SLACK_WH
+    risen = register_wh - before.register_wh
+    if risen < 0:
+        around = risen + int(10**point.digits)
+        return "" if 0 <= around <= most_wh else "register_fell"
+    return "too_fast" if risen > most_wh else ""
+
+
+class RegisterWatch:
+    """The believed registers of many meters by (meter, serial, channel); a new serial starts afresh."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._seen: dict[tuple[int, str, int], Seen] = {}
+
+    def verdict(self, point: MeterPoint, channel: int, register_wh: int, at: datetime, *, step_wh: int = 1) -> str:
+        """What ``judge`` says against the last believed value."""
+        before = self._seen.get((point.meter_id, point.serial, channel))
+        if before is not None and before.at > at:
+            before = replace(before, at=at)  # the host clock was set back: the register alone decides
+        return judge(before, register_wh, at, point=point, step_wh=step_wh)
+
+    def believe(self, point: MeterPoint, channel: int, register_wh: int, at: datetime) -> None:
+        """Make this the value that the next one is held against."""
+        self._seen[point.meter_id, point.serial, channel] = Seen(at, register_wh)

@@ -1,0 +1,138 @@
+"""Modbus bytes go in, checked answers or named refusals come out; nothing here raises on what a peer sent.
+
+The one module that knows pymodbus: its PDU classes write our requests. Framing, length, unit, function and count checks
+are ours, because a library that retries and resynchronises by itself returns one register's value for another's.
+Modbus Application Protocol V1.1b3; Modbus Messaging on TCP/IP V1.0b.
+"""
+
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest, WriteSingleCoilRequest
+from pymodbus.pdu.register_message import (
+    ReadHoldingRegistersRequest,
+    ReadInputRegistersRequest,
+    WriteMultipleRegistersRequest,
+    WriteSingleRegisterRequest,
+)
+
+MBAP = 7
+MOST_PDU = 253  # Application Protocol 4.1: a PDU has at most 253 bytes
+EXCEPTIONS = {  # Application Protocol 7
+    1: "illegal_function",
+    2: "illegal_address",
+    3: "illegal_value",
+    4: "device_failure",
+    5: "acknowledge",
+    6: "device_busy",
+    8: "memory_parity_error",
+    10: "gateway_path_unavailable",
+    11: "gateway_no_response",
+}
+_READS = {
+    1: ReadCoilsRequest,
+    2: ReadDiscreteInputsRequest,
+    3: ReadHoldingRegistersRequest,
+    4: ReadInputRegistersRequest,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One ADU: transaction id, unit and the PDU (function code first)."""
+
+    tid: int
+    unit: int
+    pdu: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an answer is not one; ``reason`` is the stable word that a finding carries."""
+
+    reason: str
+    detail: str = ""
+
+
+class TcpFramer:
+    """Splits a byte stream into ADUs. ``broken`` names why the stream can be trusted no longer ("" while it can)."""
+
+    def __init__(self) -> None:
+        """Start at a frame boundary."""
+        self._held = bytearray()
+        self.broken = ""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take bytes as they come, return the frames that are complete; a broken stream gives none and keeps none."""
+        if self.broken:
+            return []
+        self._held += data
+        frames: list[Frame] = []
+        while len(self._held) >= MBAP:
+            tid, protocol, length, unit = struct.unpack_from(">HHHB", self._held)
+            if protocol != 0 or not 2 <= length <= MOST_PDU + 1:
+                self.broken = "bad_frame"
+                self._held.clear()
+                break
+            if len(self._held) < 6 + length:
+                break
+            frames.append(Frame(tid, unit, bytes(self._held[MBAP : 6 + length])))
+            del self._held[: 6 + length]
+        return frames
+
+    @property
+    def half(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return bool(self._held)
+
+
+def adu(tid: int, unit: int, pdu: bytes) -> bytes:
+    """The bytes of one frame."""
+    return struct.pack(">HHHB", tid, 0, len(pdu) + 1, unit) + pdu
+
+
+@lru_cache(maxsize=4096)
+def read_request(function: int, address: int, count: int) -> bytes:
+    """The PDU that reads ``count`` coils or registers (functions 1 to 4)."""
+    return bytes([function]) + bytes(_READS[function](address=address, count=count).encode())
+
+
+def write_request(function: int, address: int, words: tuple[int, ...]) -> bytes:
+    """The PDU that writes: function 5 (coil, FF00 or 0000), 6 (one register) or 16 (several)."""
+    if function == 5:
+        body = WriteSingleCoilRequest(address=address, bits=[words[0] == 0xFF00]).encode()
+    elif function == 6:
+        body = WriteSingleRegisterRequest(address=address, registers=[words[0]]).encode()
+    else:
+        body = WriteMultipleRegistersRequest(address=address, registers=list(words)).encode()
+    return bytes([function]) + bytes(body)
+
+
+def check(request: bytes, response: bytes) -> bytes | Refusal:
+    """The data of ``response`` when it answers ``request``: register or coil bytes of a read, the echo of a write.
+
+    Refusals: ``exception_<name>``, ``bad_answer`` (another function or another write's echo), ``bad_count``.
+    """
+    if not response:
+        return Refusal("bad_answer", "empty PDU")
+    function = request[0]
+    if response[0] == function | 0x80:
+        code = response[1] if len(response) == 2 else 0
+        return Refusal(f"exception_{EXCEPTIONS.get(code, 'unknown')}", f"code {code}")
+    if response[0] != function:
+        return Refusal("bad_answer", f"function {response[0]} answers {function}")
+    if function in _READS:
+        return _read_data(request, response)
+    echo = request[1:5]
+    if response[1:] != echo:
+        return Refusal("bad_answer", "the echo is another write's")
+    return response[1:]
+
+
+def _read_data(request: bytes, response: bytes) -> bytes | Refusal:
+    count = int.from_bytes(request[3:5], "big")
+    want = 2 * count if request[0] in (3, 4) else (count + 7) // 8
+    if len(response) != 2 + want or response[1] != want:
+        return Refusal("bad_count", f"{len(response) - 2} bytes answer a request for {want}")
+    return response[2:]
