@@ -30,7 +30,7 @@ def drivers() -> str:
     return plugins(
         "ingest/drivers",
         "Meter drivers",
-        "One file per meter model in `ingest/drivers/`, with its example frames. `prewatt meters profiles` lists what is loaded.",
+        "One file per meter model in `ingest/drivers/`, with its example frames; `prewatt meters profiles` lists them.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The house: what the wheel holds, whose licences it stands on, and that the import contracts cover every pure module."""
+"""The house: what the wheel holds, whose licences it stands on, and that the contracts cover every pure module."""
 
 import configparser
 import importlib.metadata

@@ -1,0 +1,5 @@
+"""``python -m prewatt`` is ``prewatt``."""
+
+from prewatt.cli import main
+
+main()

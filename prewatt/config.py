@@ -1,0 +1,218 @@
+"""``prewatt.toml`` goes in, one checked ``Config`` comes out, or a refusal that names file:line:key with a hint.
+
+Checking does no I/O beyond reading the file itself: nothing is connected, no secret is opened.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from prewatt.errors import BadConfig
+from prewatt.home import CONFIG, Home
+from prewatt.secrets import NAME
+from prewatt.strict import Document, fill, parse, setting, suggest
+
+PORTS = {"least": 1, "most": 65535}
+PROTOCOLS = ("modbus", "dlms")
+SECRET_KEYS = ("secret", "password", "key", "token")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Who runs this installation."""
+
+    name: str = setting("shown in the console and in notices", "prewatt")
+    zone: str = setting("IANA zone of accounts and reports that name none", "UTC")
+    currency: str = setting("ISO 4217 code of accounts that name none", "CNY")
+    lang: str = setting("language of accounts that name none", "en", words=("en", "zh"))
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Tariff books: those shipped are known by name; a file of the directory replaces a shipped one of its name."""
+
+    directory: str = setting("folder of *.toml books, from the home", "books")
+    default: str = setting('book of accounts that name none; "" refuses them', "")
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """Control policies: which template each customer class follows."""
+
+    directory: str = setting("folder of *.toml policies, from the home", "policies")
+    template: str = setting("template of classes that are not listed", "cn-remote")
+    classes: Mapping[str, str] = setting("template by customer class", dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One address with meters behind it."""
+
+    name: str = setting("the name that meters refer to")
+    protocol: str = setting("how it speaks", words=PROTOCOLS)
+    host: str = setting("name or address")
+    port: int = setting("TCP port; 0 = the protocol's own", 0, least=0, most=65535)
+    timeout_ms: int = setting("an answer later than this closes the connection", 3000, least=50, most=120_000)
+    gap_ms: int = setting("silence between two requests", 0, least=0, most=10_000)
+    secret: str = setting("NAME of the secret that its meters use unless they have their own", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """The MQTT broker that handhelds use; MQTT 3.1.1 with QoS 1."""
+
+    enabled: bool = setting("whether handhelds are listened to", False)
+    embedded: bool = setting("run the broker that comes with prewatt, on the same host and port", False)
+    host: str = setting("name or address", "127.0.0.1")
+    port: int = setting("TCP port", 1883, **PORTS)
+    client: str = setting("client id; the session at the broker hangs on it", "prewatt")
+    user: str = setting("login name", "")
+    password: str = setting("NAME of the secret that holds the password", "")
+    prefix: str = setting("first level of every topic", "prewatt")
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One way for notices to leave; its other keys are those of its kind."""
+
+    name: str = setting("the name that policies and notices use")
+    kind: str = setting("file, smtp, webhook, or one that a plug-in adds")
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Payments:
+    """How money arrives."""
+
+    webhook_secrets: tuple[str, ...] = setting("NAMES of the keys that sign webhooks; two while one is rotated", tuple)
+    csv: Mapping[str, str] = setting("column names of payment files, by what they hold", dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """The daemon's web server."""
+
+    host: str = setting("address to bind", "127.0.0.1")
+    port: int = setting("TCP port; 0 = any free one", 8480, least=0, most=65535)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When /readyz says no, and how long a stop may take."""
+
+    read_age_min: int = setting("the newest read may be this old", 130, least=1, most=100_000)
+    rating_lag_min: int = setting("accepted reads may wait this long for rating", 30, least=1, most=100_000)
+    disk_free_mb: int = setting("room that the store's disk must have", 200, least=1, most=10_000_000)
+    drain_s: int = setting("a stopping daemon finishes within", 10, least=1, most=600)
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The whole file, as its tables."""
+
+    site: Site = setting("who runs it", Site)
+    books: Books = setting("tariff books", Books)
+    policies: Policies = setting("control policies", Policies)
+    gateway: tuple[Gateway, ...] = setting("one [[gateway]] each", tuple)
+    broker: Broker = setting("handhelds", Broker)
+    channel: tuple[Channel, ...] = setting("one [[channel]] each; none = a file outbox in the home", tuple)
+    payments: Payments = setting("how money arrives", Payments)
+    http: Http = setting("web server", Http)
+    limits: Limits = setting("limits", Limits)
+    engine: Mapping[str, int] = setting("the control engine's own knobs, by name", dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Config(Tables):
+    """A checked configuration and the home that it came from."""
+
+    home: Home = field(kw_only=True)
+    text: str = field(kw_only=True, default="")
+
+
+def load(home: Home) -> Config:
+    """Read and check the home's ``prewatt.toml``."""
+    home.must_exist()
+    try:
+        text = home.config.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadConfig(f"not UTF-8: {error.reason}", which=str(home.config)) from None
+    return check(text, home)
+
+
+def check(text: str, home: Home, file: str = CONFIG) -> Config:
+    """A configuration from its text; every refusal is BadConfig."""
+    document = parse(text, file)
+    tables = fill(document, Tables)
+    for rule in _RULES:
+        rule(document, tables)
+    return Config(**{name: getattr(tables, name) for name in Tables.__dataclass_fields__}, home=home, text=text)
+
+
+def _zone(document: Document, tables: Tables) -> None:
+    try:
+        ZoneInfo(tables.site.zone)
+    except (OSError, ValueError):
+        raise document.refuse(
+            ("site", "zone"), f"no zone {tables.site.zone!r}", "an IANA name: Asia/Shanghai"
+        ) from None
+
+
+def _currency(document: Document, tables: Tables) -> None:
+    if not re.fullmatch(r"[A-Z]{3}", tables.site.currency):
+        raise document.refuse(("site", "currency"), f"{tables.site.currency!r} is no ISO 4217 code", "CNY")
+
+
+def _unique(document: Document, tables: Tables, *, what: str) -> None:
+    """Two tables of one name are an error, never "the last wins"."""
+    seen: dict[str, int] = {}
+    for index, item in enumerate(getattr(tables, what)):
+        if item.name in seen:
+            raise document.refuse((what, index, "name"), f"two are named {item.name!r}", "another name")
+        seen[item.name] = index
+
+
+def _secrets_are_names(document: Document, _: Tables) -> None:
+    """A key for a secret holds its name; anything that cannot be one is probably the secret itself."""
+
+    def visit(path: tuple[str | int, ...], value: Any) -> None:
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, inner in items:
+            visit((*path, key), inner)
+        words = re.split(r"[_-]", str(path[-1])) if path else []
+        if isinstance(value, str) and value and any(w in SECRET_KEYS for w in words) and not NAME.fullmatch(value):
+            hint = "write the secret to secrets/NAME (mode 0600) and name it here"
+            raise document.refuse(path, "wants the NAME of a secret, not the secret", hint)
+
+    visit((), dict(document.data))
+
+
+def _channels(document: Document, tables: Tables) -> None:
+    """Each channel's kind exists and knows its settings."""
+    if not tables.channel:
+        return
+    from control.channels import kinds
+
+    known = kinds()
+    for index, channel in enumerate(tables.channel):
+        if channel.kind not in known:
+            raise document.refuse(
+                ("channel", index, "kind"), f"no channel kind {channel.kind!r}", suggest(channel.kind, known)
+            )
+        for key in channel.settings:
+            if key not in known[channel.kind].settings:
+                hint = suggest(key, ("name", "kind", *known[channel.kind].settings))
+                raise document.refuse(("channel", index, key), f"unknown key {key!r} of a {channel.kind} channel", hint)
+
+
+_RULES: tuple[Callable[[Document, Tables], None], ...] = (
+    _zone,
+    _currency,
+    partial(_unique, what="gateway"),
+    partial(_unique, what="channel"),
+    _secrets_are_names,
+    _channels,
+)
