@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -65,13 +65,13 @@ def _plain(value: Any) -> Any:
     raise CanonicalError(f"{type(value).__name__} has no canonical form")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _names(record: type) -> tuple[str, ...]:
     """Field names of a record type."""
     return tuple(item.name for item in fields(record))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _hints(record: type) -> dict[str, Any]:
     """Resolved types of a record's fields."""
     return get_type_hints(record)
@@ -115,11 +115,13 @@ def _record(wanted: type, raw: Any, place: str) -> Any:
 
 def _scalar(wanted: Any, raw: Any, place: str) -> Any:
     """A time, an enumeration or one of JSON's own scalars, exactly typed."""
-    if wanted is datetime or (isinstance(wanted, type) and issubclass(wanted, Enum)):
-        try:
-            return datetime.fromisoformat(raw) if wanted is datetime else wanted(raw)
-        except (TypeError, ValueError):
-            raise CanonicalError(f"{place}: {raw!r} is no {wanted.__name__}") from None
+    try:
+        if wanted is datetime:
+            return datetime.fromisoformat(raw)
+        if isinstance(wanted, type) and issubclass(wanted, Enum):
+            return wanted(raw)
+    except (TypeError, ValueError):
+        raise CanonicalError(f"{place}: {raw!r} is no {wanted.__name__}") from None
     if wanted is float and type(raw) is int:
         return float(raw)
     _check(type(raw) is wanted, raw, place)

@@ -10,7 +10,7 @@ The rules, in prose:
   Only what never left may be cancelled, or expire, at once.
 * A time-out, or a crash of this host, turns sent and acknowledged into unknown: read back before any resend.
 * ``unreachable`` says that nothing left this host: back to queued, safe to try again.
-* A refusal is an end for a disconnection; for a reconnection bad time or an over-current hold is deferred, never an end.
+* A refusal is an end for a disconnection; for a reconnection bad time or an over-current hold is deferred, no end.
 * Acknowledged, but the relay did not move: contradicted, drive again; after ``MAX_DRIVES`` drives it fails
   (relay fault), and a work order follows.
 * A payment supersedes a live disconnect in every state; if anything was sent, a reconnect with the next fence follows.
@@ -90,7 +90,7 @@ LEFT = frozenset({S.SENT, S.ACKNOWLEDGED, S.UNKNOWN})  # something may be at the
 
 
 def step(command: Command, event: Event, at: datetime, **changes: Any) -> Command:
-    """The command after ``event``; ``changes`` set further fields. Raises IllegalStep for what the table does not know."""
+    """The command after ``event``; ``changes`` set more fields. IllegalStep for what the table does not know."""
     after = TRANSITIONS[command.state].get(event)
     if after is None:
         raise IllegalStep(command.command, command.state, event)
@@ -123,7 +123,7 @@ def unmoved(command: Command, now: datetime) -> Event:
 
 def backoff_s(attempts: int) -> int:
     """Seconds before the next attempt: 15, 30, 60 ... never more than 15 min."""
-    return min(BACKOFF_LIMIT_S, BACKOFF_FIRST_S * 2 ** min(max(attempts, 1) - 1, 10))
+    return min(BACKOFF_LIMIT_S, BACKOFF_FIRST_S << min(max(attempts, 1) - 1, 10))
 
 
 def make(

@@ -110,7 +110,7 @@ class SafetyLock:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """One guard's verdict: its name, whether it lets the disconnection pass, and why; one that cannot be told is false."""
+    """One guard's verdict: its name, whether the disconnection may pass, and why; one that cannot be told is false."""
 
     name: str
     value: bool
@@ -119,7 +119,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything one decision on one account rests on, as committed at ``now``; serialisable, so that it can be replayed.
+    """Everything one decision on one account rests on, as committed at ``now``; serialisable, so it can be replayed.
 
     Money in micro-units, energy in Wh, ages in seconds. None = not known, and what is not known holds a disconnection.
     """
@@ -264,7 +264,7 @@ class CommandEvent:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message to one recipient: code and parameters, never prose; ``text`` is what the channel rendered and sent."""
+    """One message to one recipient: code and parameters, never prose; ``text`` is what the channel sent."""
 
     notice: str  # id from content: account, epoch, rung, recipient
     account: str
