@@ -5,8 +5,9 @@ marks a command as sent, and the gateway side's (row ``gateway/<meter>``), which
 leave. A duplicate or late delivery meets the second one even when the engine has long forgotten the command.
 """
 
-from control.records import Command, Fence
 from storage.store import Priority, Store
+
+from control.records import Command, Fence
 from storage.unit import Reader, Unit
 
 GATEWAY = "gateway/"

@@ -9,7 +9,7 @@ from typing import Any
 
 from control import commands, fences
 from control.commands import Event
-from control.records import Action, Command, CommandEvent, CommandState, Service, Wanted
+from control.records import Action, Command, CommandEvent, Service, Wanted
 from storage.unit import Reader, Unit
 
 LIVE_STATES = sorted(state.value for state in commands.LIVE)
@@ -112,4 +112,3 @@ def want(unit: Unit, account: str, service: Service, at: datetime, reason: str) 
     known = unit.get(Wanted, account)
     if known is None or known.service is not service:
         unit.put(Wanted(account, service, at, reason))
-

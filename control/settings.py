@@ -32,6 +32,7 @@ class Settings:
     no_read_s: int = 3 * 86_400  # no actual read for this long, estimate exhausted: a field read
     remedy_s: int = 72 * 3600  # no automatic cut after a wrong disconnection
     compensation_micro: int = 0  # paid into the account after a wrong disconnection, by the house's rules
+    due_days: int = 15  # post-paid: a bill is due so many days after its period
     unknown_order_s: int = 24 * 3600  # a relay unknown this long is looked at on site
     slice_size: int = 100  # accounts decided in one transaction
     concurrency: int = 64  # commands under way at once, over all links

@@ -31,7 +31,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """The last session with one meter: what it said of itself, and whether its register went on from the visit before."""
+    """The last session with one meter: what it said of itself, and whether its register went on from before."""
 
     meter: str
     at: datetime

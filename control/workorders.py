@@ -30,9 +30,7 @@ def standing(reader: Reader, account: str, kind: str) -> WorkOrder | None:
     return found[0] if found else None
 
 
-def order(
-    unit: Unit, kind: str, account: str, meter: str, *, cause: str, at: datetime, detail: str = ""
-) -> WorkOrder:
+def order(unit: Unit, kind: str, account: str, meter: str, *, cause: str, at: datetime, detail: str = "") -> WorkOrder:
     """Open an order unless the same event has one already, or a live one of this kind stands at this account."""
     known = standing(unit, account, kind) or unit.get(WorkOrder, identity(kind, account, cause))
     if known is not None:
