@@ -6,6 +6,7 @@ it, because half a frame followed by a whole one looks exactly like that.
 """
 
 import struct
+from collections.abc import Container
 from typing import NamedTuple
 
 from ingest.errors import WireRefusal
@@ -38,12 +39,12 @@ def encode(source: int, destination: int, payload: bytes) -> bytes:
 class Reader:
     """Takes a stream in pieces of any size and gives whole frames, holding at most one frame and one piece.
 
-    ``limit`` bounds the payload in bytes; ``destination`` is the only port on this side (None: any, for a server).
+    ``limit`` bounds the payload in bytes; ``ports`` are the only ones on this side (None: any, for a server).
     """
 
-    def __init__(self, *, limit: int = MAX_PAYLOAD, destination: int | None = None) -> None:
+    def __init__(self, *, limit: int = MAX_PAYLOAD, ports: Container[int] | None = None) -> None:
         self.limit = limit
-        self.destination = destination
+        self.ports = ports
         self.refusal: WireRefusal | None = None
         self._held = bytearray()
 
@@ -87,10 +88,10 @@ class Reader:
         version = VERSION.to_bytes(2, "big")
         if seen[:2] != version[: len(seen)]:
             return "wrapper version is not 1"
-        if self.destination is not None and len(seen) >= 6:
+        if self.ports is not None and len(seen) >= 6:
             destination = int.from_bytes(seen[4:6], "big")
-            if destination != self.destination:
-                return f"frame for port {destination}, we are {self.destination}"
+            if destination not in self.ports:
+                return f"frame for port {destination}, which is not ours"
         if len(seen) == HEADER.size:
             length = int.from_bytes(seen[6:8], "big")
             if not 0 < length <= self.limit:

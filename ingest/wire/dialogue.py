@@ -1,0 +1,246 @@
+"""One client association with one logical device: requests become APDUs, incoming APDUs become answers (sans-I/O).
+
+Rules, which ``TRANSITIONS`` states as data:
+- IDLE: nothing is associated. OPEN sends the AARQ; only an AARE leads to READY, or back when it rejects.
+- READY: one request at a time. ASK numbers it with an invoke-id and waits (ASKING).
+- ASKING: an answer counts only with the same invoke-id and of the kind that was asked for; everything else is put
+  aside. A block leads to COLLECTING, where blocks must follow each other without a hole.
+- CLOSING: RLRQ was sent; the RLRE ends it.
+- GIVE_UP (time-out, undecodable answer) leads to IDLE from anywhere: the association is in doubt. The invoke-id of the
+  request given up is not used again on this connection, so that its late answer can never be taken for another's.
+- Notifications may come at any time and answer nothing.
+"""
+
+from enum import Enum, auto
+from typing import Final, NamedTuple, TypeAlias
+
+from ingest.errors import WireRefusal
+from ingest.wire import acse, apdu
+from ingest.wire.axdr import Data
+from ingest.wire.axdr import decode as decode_data
+from ingest.wire.cosem import Access, Name
+
+MAX_ANSWER: Final = 4 << 20
+"""Bytes of one answer over all its blocks: three years of quarter-hours."""
+_IDS: Final = 16
+
+
+class State(Enum):
+    """Where the association is."""
+
+    IDLE = auto()
+    OPENING = auto()
+    READY = auto()
+    ASKING = auto()
+    COLLECTING = auto()
+    CLOSING = auto()
+
+
+class Event(Enum):
+    """What moves it."""
+
+    OPEN = auto()
+    ACCEPTED = auto()
+    REJECTED = auto()
+    ASK = auto()
+    BLOCK = auto()
+    ANSWERED = auto()
+    CLOSE = auto()
+    CLOSED = auto()
+    GIVE_UP = auto()
+
+
+TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
+    State.IDLE: {Event.OPEN: State.OPENING, Event.GIVE_UP: State.IDLE},
+    State.OPENING: {Event.ACCEPTED: State.READY, Event.REJECTED: State.IDLE, Event.GIVE_UP: State.IDLE},
+    State.READY: {Event.ASK: State.ASKING, Event.CLOSE: State.CLOSING, Event.GIVE_UP: State.IDLE},
+    State.ASKING: {Event.ANSWERED: State.READY, Event.BLOCK: State.COLLECTING, Event.GIVE_UP: State.IDLE},
+    State.COLLECTING: {Event.ANSWERED: State.READY, Event.BLOCK: State.COLLECTING, Event.GIVE_UP: State.IDLE},
+    State.CLOSING: {Event.CLOSED: State.IDLE, Event.GIVE_UP: State.IDLE},
+}
+
+
+class IllegalStep(RuntimeError):
+    """Our own mistake: the caller did what the state does not allow."""
+
+
+class Raw(NamedTuple):
+    """The undecoded value of an attribute that was asked for with ``raw``: a load profile is faster as an array."""
+
+    encoded: bytes
+
+
+Answer: TypeAlias = apdu.Response | apdu.ExceptionResponse | apdu.ServiceError | acse.Acse | Raw
+_ANSWERS: Final[dict[type, tuple[type, ...]]] = {
+    apdu.GetRequest: (apdu.GetResponse, apdu.GetBlock),
+    apdu.GetList: (apdu.GetListResponse, apdu.GetBlock),
+    apdu.SetRequest: (apdu.SetResponse,),
+    apdu.ActionRequest: (apdu.ActionResponse,),
+}
+
+
+class Step(NamedTuple):
+    """What one incoming APDU leads to: bytes to send, the answer, or a word for what was put aside."""
+
+    send: bytes = b""
+    answer: Answer | None = None
+    aside: str = ""
+
+
+class Dialogue:
+    """The client's side; ``secret`` is None without authentication, else the LLS password."""
+
+    def __init__(self, secret: bytes | None = None) -> None:
+        self.state = State.IDLE
+        self.agreed = acse.Initiate(conformance=0)
+        self._secret = secret
+        self._last_id = 0
+        self._burnt: set[int] = set()
+        self._asked: apdu.Request | None = None
+        self._want_raw = False
+        self._blocks: list[bytes] = []
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every invoke-id waits for a late answer: only a new connection is safe now."""
+        return len(self._burnt) >= _IDS - 1
+
+    def offers(self, service: acse.Conformance) -> bool:
+        """Whether the device agreed to ``service``."""
+        return bool(self.agreed.conformance & service)
+
+    def open(self) -> bytes:
+        """The AARQ."""
+        self._move(Event.OPEN)
+        information = acse.encode_initiate(acse.Initiate(), answer=False)
+        mechanism = acse.Mechanism.NONE if self._secret is None else acse.Mechanism.LLS
+        return acse.encode(acse.AssociationRequest(information, acse.LN, mechanism, self._secret))
+
+    def get(self, name: Name, access: Access | None = None, *, raw: bool = False) -> bytes:
+        """A GET of one attribute; with ``raw`` the answer is ``Raw`` when it holds data."""
+        return self._ask(apdu.GetRequest(self._next_id(), name, access), raw=raw)
+
+    def get_list(self, names: tuple[Name, ...]) -> bytes:
+        """A GET with list."""
+        return self._ask(apdu.GetList(self._next_id(), tuple((name, None) for name in names)))
+
+    def set(self, name: Name, value: Data) -> bytes:
+        """A SET of one attribute."""
+        return self._ask(apdu.SetRequest(self._next_id(), name, value))
+
+    def action(self, method: Name, data: Data | None = None) -> bytes:
+        """An ACTION."""
+        return self._ask(apdu.ActionRequest(self._next_id(), method, data))
+
+    def close(self) -> bytes:
+        """The RLRQ."""
+        self._move(Event.CLOSE)
+        return acse.encode(acse.Release(answer=False))
+
+    def give_up(self) -> None:
+        """No answer will be waited for any more."""
+        if self._asked is not None:
+            self._burnt.add(self._asked.invoke & 0x0F)
+        self._asked = None
+        self._move(Event.GIVE_UP)
+
+    def receive(self, payload: bytes) -> Step:
+        """Take one APDU; raises WireRefusal for bytes that are none (then ``give_up``)."""
+        if self._want_raw and self._asked is not None and self._is_plain_data(payload):
+            self._finish()
+            return Step(answer=Raw(payload[4:]))
+        record = apdu.decode(payload)
+        if isinstance(record, apdu.Notification | apdu.EventNotification):
+            return Step(aside="notification")
+        if isinstance(record, apdu.ExceptionResponse | apdu.ServiceError):
+            return self._exception(record)
+        if isinstance(record, acse.AssociationResponse) and self.state is State.OPENING:
+            return self._opened(record)
+        if isinstance(record, acse.Release) and record.answer and self.state is State.CLOSING:
+            self._move(Event.CLOSED)
+            return Step(answer=record)
+        if self._asked is not None and isinstance(record, apdu.Response):
+            return self._answered(self._asked, record)
+        return Step(aside="unexpected")
+
+    def _is_plain_data(self, payload: bytes) -> bool:
+        head = bytes([apdu.GET_ANSWER, apdu.NORMAL])
+        same = self._asked is not None and len(payload) > 4 and (payload[2] ^ self._asked.invoke) & 0x0F == 0
+        return same and payload.startswith(head) and payload[3] == 0 and self.state is State.ASKING
+
+    def _opened(self, record: acse.AssociationResponse) -> Step:
+        if record.result != 0 or record.diagnostic != 0:
+            self._move(Event.REJECTED)
+            return Step(answer=record)
+        self.agreed = acse.decode_initiate(record.user_information)
+        self._move(Event.ACCEPTED)
+        return Step(answer=record)
+
+    def _exception(self, record: apdu.ExceptionResponse | apdu.ServiceError) -> Step:
+        """An exception carries no invoke-id: with answers still under way it may belong to one of those."""
+        if self._burnt or self.state not in (State.OPENING, State.ASKING, State.COLLECTING):
+            return Step(aside="exception")
+        self._asked = None
+        self._move(Event.GIVE_UP)
+        return Step(answer=record)
+
+    def _answered(self, asked: apdu.Request, record: apdu.Response) -> Step:
+        number = record.invoke & 0x0F
+        if number != asked.invoke & 0x0F:
+            self._burnt.discard(number)
+            return Step(aside="stale")
+        if not isinstance(record, _ANSWERS[type(asked)]):
+            raise WireRefusal("wrong_answer", f"{type(record).__name__} to {type(asked).__name__}")
+        if isinstance(record, apdu.GetBlock):
+            return self._block(asked, record)
+        if self.state is State.COLLECTING:
+            return Step(aside="stale")
+        self._finish()
+        return Step(answer=record)
+
+    def _block(self, asked: apdu.Request, block: apdu.GetBlock) -> Step:
+        if block.number <= len(self._blocks):
+            return Step(aside="stale")
+        if block.number > len(self._blocks) + 1:
+            raise WireRefusal("block_lost", f"block {block.number} after {len(self._blocks)}")
+        if isinstance(block.raw, apdu.Denied):
+            self._finish()
+            return Step(answer=apdu.GetResponse(block.invoke, block.raw))
+        self._blocks.append(block.raw)
+        if sum(map(len, self._blocks)) > MAX_ANSWER:
+            raise WireRefusal("answer_too_long", f"more than {MAX_ANSWER} bytes")
+        if not block.last:
+            self._move(Event.BLOCK)
+            return Step(send=apdu.encode(apdu.GetNext(asked.invoke, block.number)))
+        whole, raw = b"".join(self._blocks), self._want_raw
+        answer: Answer
+        if isinstance(asked, apdu.GetList):
+            answer = apdu.GetListResponse(asked.invoke, apdu.decode_list(whole))
+        else:
+            answer = Raw(whole) if raw else apdu.GetResponse(asked.invoke, decode_data(whole))
+        self._finish()
+        return Step(answer=answer)
+
+    def _ask(self, request: apdu.Request, *, raw: bool = False) -> bytes:
+        self._move(Event.ASK)
+        self._asked, self._want_raw, self._blocks = request, raw, []
+        self._last_id = request.invoke & 0x0F
+        return apdu.encode(request)
+
+    def _finish(self) -> None:
+        self._asked = None
+        self._move(Event.ANSWERED)
+
+    def _next_id(self) -> int:
+        """The invoke byte of the next request, never one whose answer may still come."""
+        for ahead in range(1, _IDS + 1):
+            number = (self._last_id + ahead) % _IDS
+            if number not in self._burnt:
+                return apdu.CONFIRMED | apdu.HIGH_PRIORITY | number
+        raise IllegalStep("every invoke-id waits for a late answer: open a new connection")
+
+    def _move(self, event: Event) -> None:
+        state = TRANSITIONS[self.state].get(event)
+        if state is None:
+            raise IllegalStep(f"{event.name} in {self.state.name}")
+        self.state = state
