@@ -25,7 +25,7 @@ class TableSpec:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One customer agreement. ``klass`` picks the control policy, ``book`` the tariff; money in micro-units of ``currency``."""
+    """One customer agreement: ``klass`` picks the control policy, ``book`` the tariff; money is in ``currency``."""
 
     account: str
     name: str
@@ -96,9 +96,9 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One leg of a double entry: the legs of one (source, source_id) sum to zero; positive = credit to ``ledger_account``.
+    """One leg of a double entry: the legs of one (source, source_id) sum to zero; positive = credit.
 
-    ``ledger_account`` is ``customer:<account>`` or an account of the house such as ``cash:webhook`` or ``revenue:energy``.
+    ``ledger_account`` is ``customer:<account>`` or one of the house such as ``cash:webhook`` or ``revenue:energy``.
     """
 
     source: str
@@ -134,3 +134,79 @@ class Event:
     code: str
     account: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBill:
+    """A posted bill: its totals beside ``bill``, the whole Bill as canonical JSON; one per account and start."""
+
+    account: str
+    start: datetime
+    end: datetime
+    book: str
+    book_hash: str
+    currency: str
+    total_micro: int
+    complete: bool
+    ended: datetime | None
+    reads_hash: str
+    bill: str
+    posted: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BookVersion:
+    """The text of a tariff book as it was used, kept as long as explanations are promised; named by its hash."""
+
+    book_hash: str
+    book: str
+    currency: str
+    zone: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReadConflict:
+    """A second, different value for a slot: kept aside, visible, never billed; ``kept`` is the value that bills."""
+
+    dataset: str
+    meter_id: int
+    channel: int
+    end: datetime
+    kept: int
+    other: int
+    flags: int
+    source: str
+    source_seq: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far consumer ``name`` has read the inbox of ``dataset``: batches up to ``seq`` are done."""
+
+    name: str
+    dataset: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work that must survive a restart: its kind, state and where it stands."""
+
+    job: str
+    kind: str
+    state: str  # open | done | failed
+    started: datetime
+    updated: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigAudit:
+    """A configuration as it was in force from ``at`` on, named by its digest."""
+
+    digest: str
+    at: datetime
+    text: str
