@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from ingest import drivers as installed
 from ingest.errors import IngestError
 from ingest.model import Driver
-from ingest.plan import Due, due, slot_floor
+from ingest.plan import EPOCH, Due, due, slot_floor
 from ingest.ports import Clock, GapStore, Link, ReadSink
 from ingest.quarantine import Quarantine
 from ingest.records import Finding, MeterPoint, MeterRead, Poll
@@ -29,8 +29,8 @@ _NOT_THE_DEVICE = frozenset({"unreachable", "early_read", "no_load_profile", "pr
 @dataclass(frozen=True, slots=True)
 class Pacing:
     """Limits of one cycle. ``window_s`` spreads the calls of a slot, ``deadline_s`` bounds one visit, ``batch`` meters
-    are committed together; ``backfill_calls`` profile requests per link are made at most every ``backfill_every``, a gap
-    that gave nothing rests for ``backfill_rest``, and gaps older than ``backfill_days`` are left.
+    are committed together; ``backfill_calls`` profile requests per link are made at most every ``backfill_every``, a
+    gap that gave nothing rests for ``backfill_rest``, and gaps older than ``backfill_days`` are left.
     """
 
     window_s: int = 0
@@ -203,7 +203,7 @@ class Poller:
 
     async def _fill(self, gateway: str, link: Link, now: datetime, report: CycleReport) -> None:
         """Fill the oldest gaps of one link's meters from their load profiles, a few at a time."""
-        if now - self._filled_at.get(gateway, datetime.min) < self._pacing.backfill_every:
+        if now - self._filled_at.get(gateway, EPOCH) < self._pacing.backfill_every:
             return
         self._filled_at[gateway] = now
         for point, start, end in self._missing(gateway, now)[: self._pacing.backfill_calls]:

@@ -17,7 +17,11 @@ DRIVER = ModbusDriver(
     max_power_w=75_000,
     most_registers=80,
     largest_gap=80,
-    examples=(Example("0400000002", "040443663334", Quantity.VOLTAGE, 230, "Eastron protocol manual"),),
-    proven="manual's voltage exchange",
+    examples=(
+        Example("0400000002", "040443663334", Quantity.VOLTAGE, 230, "Eastron protocol manual, SDM120/630"),
+        Example("0400000002", "040443696978", Quantity.VOLTAGE, 233, "captured on a live RS-485 line"),
+        Example("0400480002", "040442f6e979", Quantity.IMPORT, 123_456, "made here"),
+    ),
+    proven="captured voltage exchanges (energy unproven)",
     source="Eastron SDM630 Modbus protocol v2",
 )

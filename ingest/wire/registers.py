@@ -125,7 +125,7 @@ def visit_plan(driver: ModbusDriver, quantities: Sequence[Quantity] = ()) -> tup
     """
     wanted = [r for r in driver.registers if not quantities or r.quantity in quantities]
     relay = relay_register(driver)
-    if relay is not None and (not quantities or Quantity.RELAY in quantities):
+    if relay is not None and driver.switchable and (not quantities or Quantity.RELAY in quantities):
         wanted.append(relay)
     if driver.identity is not None:
         wanted.append(driver.identity.register)
