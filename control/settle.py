@@ -22,7 +22,7 @@ from control.assemble import World
 from control.commands import LEFT, Event
 from control.payments.csv import PaymentFile
 from control.policy import Policy
-from control.records import Action, Case, Credit, Service
+from control.records import Action, Case, Service
 from control.signals import PAYMENTS, Signal, TakenFile
 from ingest.records import RelayState
 from storage.records import Account, AccountState, Payment, Posting
@@ -164,30 +164,33 @@ def _legs(payment: Payment, amount_micro: int, source: str, now: datetime) -> li
 
 def _post(unit: Unit, payment: Payment, world: World) -> PaymentResult:
     """Credit the account, open a new epoch where the payment lifts it to ok, and see to the relay."""
-    before = unit.balance(f"customer:{payment.account}", payment.currency)
+    before = assemble.case(unit, payment.account, world)
+    state = unit.get(AccountState, payment.account) or AccountState(payment.account)
     unit.post(_legs(payment, payment.amount_micro, f"payment:{payment.channel}", world.now))
     unit.put(payment)
-    state = unit.get(AccountState, payment.account) or AccountState(payment.account)
-    available = before + payment.amount_micro - state.accrued_micro
-    state = replace(
+    available = unit.balance(f"customer:{payment.account}", payment.currency) - state.accrued_micro
+    paid = replace(
         state,
         balance_after_payment_micro=available,
         last_payment_micro=payment.amount_micro,
         last_payment_at=world.now,
     )
-    unit.put(state)
+    unit.put(paid)
     unit.event(
         "payment", world.now, payment.account, channel=payment.channel, external_id=payment.external_id,
         amount_micro=str(payment.amount_micro), available_micro=str(available),
     )  # fmt: skip
-    case = assemble.case(unit, payment.account, world)
-    if case is None:
+    after = assemble.case(unit, payment.account, world)
+    if before is None or after is None:
         return PaymentResult("posted", payment, available)
-    policy = world.policies[case.klass]
-    was = credit.status(replace(case, posted_micro=before), policy)
-    if credit.status(case, policy) is Credit.OK and (was is not Credit.OK or case.alerts):
-        unit.put(replace(state, epoch=state.epoch + 1))
-    superseded, reconnect = _relay(unit, case, policy, world)
+    policy = world.policies[after.klass]
+    base = credit.share_base(policy, state.balance_after_payment_micro, state.last_payment_micro)
+    if credit.opens_epoch(
+        policy, credit.available(before), credit.available(after),
+        base_before_micro=base, payment_micro=payment.amount_micro, raised=bool(before.alerts),
+    ):  # fmt: skip
+        unit.put(replace(paid, epoch=state.epoch + 1))
+    superseded, reconnect = _relay(unit, after, policy, world)
     return PaymentResult("posted", payment, available, superseded, reconnect)
 
 
