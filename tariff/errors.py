@@ -1,0 +1,24 @@
+"""The tree of tariff's errors.
+
+TariffError
+├── BookError       the book's text is wrong: file, line, key, and what was probably meant
+└── RatingError     a book that cannot price these slots or this energy; says which and what to do
+"""
+
+
+class TariffError(Exception):
+    """Root of tariff's errors."""
+
+
+class BookError(TariffError):
+    """A tariff book that must not be used. ``file``, ``line`` (1-based, 0 = whole file) and ``hint`` say where and what."""
+
+    def __init__(self, file: str, line: int, message: str, hint: str = "") -> None:
+        """Keep the place beside the readable text."""
+        place = f"{file}:{line}" if line else file
+        super().__init__(f"{place}: {message}" + (f" ({hint})" if hint else ""))
+        self.file, self.line, self.message, self.hint = file, line, message, hint
+
+
+class RatingError(TariffError):
+    """A slot, an energy or an attribute that the book cannot price; nothing is guessed in its place."""
