@@ -1,8 +1,8 @@
 """A policy file goes in and one frozen Policy per class comes out, or an error with file, line and what to write.
 
 A file has a head (name, version, currency, source), sections that hold for every class, and ``[class.NAME.SECTION]``
-tables that change them for one class (residential, non_residential, large, protected). An unknown key is an error, never
-ignored: a misspelt safety limit must not silently be the default.
+tables that change them for one class (residential, non_residential, large, protected). An unknown key is an error,
+never ignored: a misspelt safety limit must not silently be the default.
 """
 
 import difflib

@@ -1,4 +1,4 @@
-"""The records of control go in and how each is stored comes out: table, key, indexes, and what analysts read about it."""
+"""The records of control go in and how each is stored comes out: table, key, indexes, and comments for analysts."""
 
 from control import signals
 from control.records import (

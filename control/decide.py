@@ -1,0 +1,50 @@
+"""A Case and its Policy go in and one Decision comes out: with every guard, and re-derivable from its own row."""
+
+from control import reconnect, verdicts
+from control.canonical import content_id, dumps
+from control.policy import Policy
+from control.records import Case, Decision
+from control.verdicts import View
+from ingest.records import RelayState
+
+
+def decide(case: Case, policy: Policy) -> Decision:
+    """What to do about one account now; its id is derived from case, policy and verdict."""
+    seen = verdicts.view(case, policy)
+    chosen = judge(seen)
+    body = dumps(case)
+    return Decision(
+        decision=content_id("d", policy.id, chosen.verdict, chosen.reason, body),
+        account=case.account,
+        at=case.now,
+        verdict=chosen.verdict,
+        reason=chosen.reason,
+        credit=seen.credit,
+        available_micro=seen.available_micro,
+        guards=(*seen.guards.values(), *seen.returns.values()),
+        policy_version=policy.id,
+        case=body,
+    )
+
+
+def judge(seen: View) -> verdicts.Verdict:
+    """Ask every rule and combine what they say."""
+    said = {name: verdict for name, rule in verdicts.rules().items() if (verdict := rule.judge(seen)) is not None}
+    return verdicts.combine(said)
+
+
+def may_send(case: Case, policy: Policy) -> tuple[bool, str]:
+    """Whether a disconnection may leave now: all guards again, and a relay known to be closed; else also why not."""
+    if case.relay is not RelayState.CLOSED:
+        return False, f"relay: it is {case.relay.value}, and only what is known to be on is cut"
+    seen = verdicts.view(case, policy, at_send=True)
+    false = seen.first_false()
+    return not false, f"{false}: {seen.guards[false].because}" if false else ""
+
+
+def may_reconnect(case: Case) -> tuple[bool, str]:
+    """Whether a reconnection may leave now: RG1 to RG4 at the send; else also why not."""
+    for guard in reconnect.evaluate(case, at_send=True):
+        if not guard.value:
+            return False, f"{guard.name}: {guard.because}"
+    return True, ""

@@ -1,0 +1,13 @@
+"""A notice that is due is sent: the mildest of verdicts, for whoever needs nothing else done."""
+
+from control import alerts
+from control.verdicts import ALERT, Rule, Verdict, View
+
+
+def judge(seen: View) -> Verdict | None:
+    """alert, naming the first rung that is due."""
+    found = alerts.due(seen.case, seen.policy)
+    return Verdict(ALERT, found[0].rung) if found else None
+
+
+RULE = Rule("tell", judge)
