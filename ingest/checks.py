@@ -2,8 +2,8 @@
 
 A verdict never edits a value. It names one event once (one work order, however many slots it has) and may set a flag:
 a spike is SUSPECT (not billed until confirmed), the slots of a catch-up are UNCERTAIN (the energy is right, its hours
-are not). The thresholds were set on 57 real homes and plants: their highest slot is at most 3.8 times the level (the 99th
-percentile of their non-zero slots), their longest run of one non-zero value is 17 half hours.
+are not). The thresholds were set on 57 real homes and plants: the highest slot is at most 3.8 times the level (99th
+percentile of the non-zero slots), and the longest run of one non-zero value is 17 half hours.
 """
 
 from collections.abc import Sequence

@@ -32,6 +32,7 @@ Int = npt.NDArray[np.int64]
 SOURCE = "import"
 TAIL_JOB = "import-tail"
 MOST_FINDINGS = 10_000
+FILE_POWER_W = 10_000_000  # of a meter known by its files only: its own level finds the spikes
 _MS = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1)
 
@@ -221,7 +222,9 @@ def _points(store: Store, delivery: Delivery) -> dict[str, MeterPoint]:
             continue
         mine = delivery.minutes[delivery.meter == index]
         slot = int(np.median(mine)) if mine.size else 60
-        found[name] = MeterPoint(following, name, "", "file", "file", "", "", 0, 0, slot_min=slot)
+        found[name] = MeterPoint(
+            following, name, "", "file", "file", "", "", 0, 0, slot_min=slot, max_power_w=FILE_POWER_W
+        )
         following += 1
     return found
 

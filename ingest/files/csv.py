@@ -2,7 +2,7 @@
 
 Takes what utilities really send: byte order mark, CRLF, blank lines, padded values, a decimal comma inside quotes,
 ``Null``, repeated headers, rows out of order, daylight-saving hours, a drifting clock, the day's last row at 00:00
-under the old date. The last line counts only when it ends in a newline, or when its energy is closed by a delimiter: a value
+under the old date. The last line counts only when it ends in a newline, or when a delimiter closes its energy: a value
 cut in half never enters; the cut line is handed on as ``tail`` and completed by the next piece.
 """
 

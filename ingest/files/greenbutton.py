@@ -107,7 +107,7 @@ def _tree(data: bytes) -> _Node | tuple[int, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What a reading type says: channel, factor to base units with its power of ten, seconds per interval (0: unsaid)."""
+    """What a reading type says: channel, factor to base units (power of ten in it), seconds a value (0: unsaid)."""
 
     channel: Channel
     factor: Decimal
