@@ -35,8 +35,12 @@ class Switch(Protocol):
 class FencedDrives:
     """Runs orders against relays, remembering per meter the fence whose effect was seen."""
 
-    def __init__(self, clock: Clock, fences: FenceStore) -> None:
-        """``fences`` is durable; what was seen of outcomes is kept for this process only."""
+    def __init__(self, clock: Clock, fences: FenceStore, *, says_no: frozenset[str] = _DEVICE_SAYS_NO) -> None:
+        """``fences`` is durable; what was seen of outcomes is kept for this process only.
+
+        ``says_no`` are the refusals of a write by which the device states that nothing was switched.
+        """
+        self._says_no = says_no
         self._clock = clock
         self._fences = fences
         self._effective: dict[str, int] = {}
@@ -76,7 +80,7 @@ class FencedDrives:
 
     def _refused(self, order: Drive, refusal: WireRefusal) -> DriveOutcome:
         """A device's own no is a refusal, silence after sending is unknown, not having sent is unreachable."""
-        if refusal.reason in _DEVICE_SAYS_NO:
+        if refusal.reason in self._says_no:
             return self._outcome(order, DriveResult.REFUSED, refusal.reason)
         result = _NOT_SENT if refusal.reason == "unreachable" else DriveResult.UNKNOWN
         return self._outcome(order, result, refusal.reason)

@@ -117,6 +117,12 @@ def pack_time(when: When) -> bytes:
     )
 
 
+def local_of(at: datetime, zone: str) -> When:
+    """A UTC time as a meter in ``zone`` writes it when it gives no deviation."""
+    local = at.replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+    return When(local.replace(tzinfo=None, fold=0), None, DST_ACTIVE if local.dst() else 0)
+
+
 def time_of(data: Data) -> When:
     """The date-time in an octet-string or date-time value."""
     if data.tag not in (Tag.OCTET_STRING, Tag.DATE_TIME) or not isinstance(data.value, bytes):
