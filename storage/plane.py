@@ -4,6 +4,7 @@ Files come before batches and both in order of arrival, so that the merge keeps 
 """
 
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,9 +30,14 @@ class Tail:
         self._table = source.schema.empty_table()
         self._low = 0
         self._high = 0
+        self._lock = threading.Lock()
 
     def refresh(self, connection: sqlite3.Connection) -> pa.Table:
-        """The open batches as this snapshot sees them."""
+        """The open batches as this snapshot of committed state sees them."""
+        with self._lock:
+            return self._refresh(connection)
+
+    def _refresh(self, connection: sqlite3.Connection) -> pa.Table:
         sql = "SELECT min(seq), max(seq) FROM inbox WHERE dataset = ? AND sealed = 0"
         low, high = connection.execute(sql, (self._name,)).fetchone()
         if low is None:

@@ -20,6 +20,7 @@ from storage.lake import Lake
 from storage.lock import HomeLock
 from storage.records import TableSpec
 from storage.schemas import DATASETS, dataset
+from storage.slots import Slots
 from storage.state import STATE_FILE, Readers, connect, prepare
 from storage.tables import Tables
 from storage.unit import Reader, Unit
@@ -64,6 +65,7 @@ class Store:
         self.crash_points: Callable[[str], None] = go_on
         self._readers = Readers(home / STATE_FILE, tables)
         self._tails = {name: plane.Tail(source) for name, source in DATASETS.items()}
+        self._slots = {name: Slots(self, name) for name in ("reads", "intervals")}
         self._lock: HomeLock | None = None
         self._committer: Committer | None = None
         self._writer: ThreadWriter | InlineWriter | None = None
@@ -187,6 +189,14 @@ class Store:
         """
         return self.read(lambda reader: batches.after(reader.connection, dataset(name).name, after, limit))
 
+    def tail(self, name: str, reader: Reader) -> pa.Table:
+        """The open batches of a dataset as ``reader``'s snapshot of committed state sees them."""
+        return self._tails[name].refresh(reader.connection)
+
+    def slots(self, name: str) -> Slots:
+        """The index that tells new slots from stored ones, for "reads" or "intervals"."""
+        return self._slots[name]
+
     def _rows(
         self, name: str, start: datetime, end: datetime, meter_ids: Sequence[int] | None, channel: int | None
     ) -> pa.Table:
@@ -195,7 +205,7 @@ class Store:
 
         def snapshot(reader: Reader) -> tuple[list[manifest.LakeFile], pa.Table]:
             files = plane.covering(reader.connection, name, low, high, span)
-            return files, self._tails[name].refresh(reader.connection)
+            return files, self.tail(name, reader)
 
         files, tail = self.read(snapshot)
         return plane.collect(self.lake.root, files, tail, name, where)
