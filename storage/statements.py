@@ -83,7 +83,8 @@ def search(
     shape = (count, limited, order, tuple((f, op, n) for f, op, n, _ in terms))
     found = stored.statements.get(shape)
     if found is None:
-        found = stored.statements[shape] = compiled(_select(stored, shape))
+        text, names = compiled(_select(stored, shape))
+        found = stored.statements[shape] = (text + "\n LIMIT ?" if limited else text, names)
     values = [v for *_, bound in terms for v in bound]
     return found[0], values
 
@@ -115,7 +116,7 @@ def _padded(stored: Stored, field: str, value: Any) -> tuple[int, list[Any]]:
 
 
 def _select(stored: Stored, shape: tuple[bool, bool, tuple[str, ...], Any]) -> Any:
-    count, limited, order, terms = shape
+    count, _, order, terms = shape
     table = stored.table
     statement: Any = sa.select(sa.func.count()).select_from(table) if count else sa.select(*table.c)
     statement = statement.where(*[_clause(table.c[f], op, n, i) for i, (f, op, n) in enumerate(terms)])
@@ -123,8 +124,7 @@ def _select(stored: Stored, shape: tuple[bool, bool, tuple[str, ...], Any]) -> A
         return statement
     named = [name.lstrip("-") for name in order]
     keys = [*order, *[k for k in stored.spec.key if k not in named]]
-    statement = statement.order_by(*[table.c[k[1:]].desc() if k.startswith("-") else table.c[k].asc() for k in keys])
-    return statement.limit(sa.bindparam("limit_rows")) if limited else statement
+    return statement.order_by(*[table.c[k[1:]].desc() if k.startswith("-") else table.c[k].asc() for k in keys])
 
 
 def _clause(column: Any, operator: str, size: int, at: int) -> Any:
