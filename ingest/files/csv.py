@@ -93,15 +93,28 @@ def _body(
         if not line.strip() or line == header:
             continue
         fields = _fields(line, delimiter)
-        if fresh and len(fields) != width:
-            joined = _fields(head + line, delimiter)
-            fields = joined if len(joined) == width else fields
-        fresh = False
+        if fresh:
+            following = next((one for one in lines[number + 1 :] if one.strip()), "")
+            fields = _joined(head, line, following, delimiter, width) or fields
+            fresh = False
         if len(fields) == width:
             yield number + 1, fields
         else:
             rows.rows += 1
             rows.refuse(number + 1, "field_count", f"{len(fields)} fields, the header has {width}")
+
+
+def _joined(head: str, line: str, following: str, delimiter: str, width: int) -> list[str]:
+    """Return the row that an earlier piece began and ``line`` ends; [] when ``line`` is the whole row sent again.
+
+    A row cut inside its first field is only put together when the next row has the same first field.
+    """
+    fields = _fields(head + line, delimiter)
+    if line.startswith(head) or len(fields) != width:
+        return []
+    if delimiter not in head and fields[0] != _fields(following, delimiter)[0]:
+        return []
+    return fields
 
 
 def _closed(tail: str, delimiter: str, shape: Layout) -> bool:
