@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from control import credit, guards, windows
 from control.ladder import FINAL, STOP, Rung, delivered_at, level_of, reached
 from control.policy import Policy
-from control.records import Case, Credit, Service
+from control.records import Action, Case, Credit, Service
 from ingest.records import RelayState
 
 MAKES_FIELD_ORDER = ("protected", "medical", "keep_power")
@@ -130,8 +130,8 @@ def _pressing(case: Case, policy: Policy) -> bool:
 
 
 def _final(case: Case, policy: Policy, raised: frozenset[str]) -> Iterator[str]:
-    """The last notice, when it is the only thing missing: all other guards hold and supply is on."""
-    if case.relay is not RelayState.CLOSED or case.live_command or not _may_be_cut(case, policy):
+    """The last notice, when it is the only thing missing: all other guards hold (approval too) and supply is on."""
+    if case.relay is not RelayState.CLOSED or case.live_action == Action.CONNECT or not _may_be_cut(case, policy):
         return
     others = (guard.value for guard in guards.evaluate(case, policy) if guard.name != "G6")
     if all(others) and only_final_missing(case, policy):

@@ -15,6 +15,7 @@ The rules, in prose:
   (relay fault), and a work order follows.
 * A payment supersedes a live disconnect in every state; if anything was sent, a reconnect with the next fence follows.
 * A read-back may verify a queued command: what it wants is already so.
+* A disconnection that a person must approve waits for a day at most; its 45 minutes begin when it is authorised.
 * Ends are final: verified, failed, expired, cancelled, superseded, refused know no event at all.
 * A repeated acknowledgement, time-out or supersession in flight changes nothing that matters (duplicates are harmless).
 """
@@ -30,6 +31,7 @@ from control.errors import IllegalStep
 from control.records import Action, Command, CommandState
 
 MAX_DRIVES = 3  # acknowledged, yet the relay did not move: then it is stuck or welded
+APPROVAL_S = 86_400  # a request that nobody approved within a day is void: the case has changed
 BACKOFF_LIMIT_S = 900  # a reconnect is retried at least every 15 min
 BACKOFF_FIRST_S = 15
 VALID_S: Mapping[Action, int] = {Action.DISCONNECT: 45 * 60, Action.CONNECT: 7 * 86_400}
@@ -97,6 +99,8 @@ def step(command: Command, event: Event, at: datetime, **changes: Any) -> Comman
     stamped: dict[str, Any] = {"state": after, "updated": at}
     if event is E.SEND:
         stamped |= {"sent_at": at, "attempts": command.attempts + 1, "next_at": None}
+    elif event is E.AUTHORISE and command.needs_approval:
+        stamped |= {"valid_until": at + timedelta(seconds=VALID_S[command.action])}
     elif event is E.ACKNOWLEDGE and command.state is not S.ACKNOWLEDGED:
         stamped |= {"acknowledged_at": at, "drives": command.drives + 1}
     elif event is E.VERIFY:
@@ -143,9 +147,10 @@ def make(
 ) -> Command:
     """A requested command; its id is derived from its content, so asking twice for the same gives the same command.
 
-    ``fence`` rises per meter. ``valid_s`` shortens the validity: a disconnection is never valid for more than 45 min.
+    ``fence`` rises per meter. ``valid_s`` shortens the validity: a disconnection is never valid for more than 45 min,
+    counted from its authorisation where a person must approve.
     """
-    limit = VALID_S[action]
+    limit = APPROVAL_S if needs_approval else VALID_S[action]
     return Command(
         command=content_id("c", account, meter, action, fence, decision, reason),
         account=account,

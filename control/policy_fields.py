@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from control.amounts import micro
+from control.text import LIMIT as SMS_LIMIT
 from control.windows import WEEKDAYS, check_day
 
 Parse = Callable[[Any], Any]
@@ -67,6 +68,17 @@ def text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"wanted a string, got {value!r}")
     return value
+
+
+def short(limit: int) -> Parse:
+    """A string of at most ``limit`` characters: it must go into every SMS."""
+
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or len(value) > limit:
+            raise ValueError(f"wanted at most {limit} characters, so that a notice fits one SMS, got {value!r}")
+        return value
+
+    return parse
 
 
 def clock(value: Any) -> int:
@@ -145,8 +157,8 @@ FIELDS: Mapping[str, Mapping[str, Entry]] = {
         "final_min": Entry("final_min", whole(30, 7 * 1440)),
         "final_valid_h": Entry("final_valid_h", whole(1, 168)),
         "contact_days": Entry("contact_days", whole(1, 366)),
-        "pay": Entry("pay", text),
-        "call": Entry("call", text),
+        "pay": Entry("pay", short(SMS_LIMIT["pay"])),
+        "call": Entry("call", short(SMS_LIMIT["call"])),
     },
     "window": {
         "from": Entry("window_from_min", clock),

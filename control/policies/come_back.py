@@ -2,7 +2,8 @@
 
 An unknown relay counts as off for whoever has paid: sending one connect too many costs a message, one too few leaves a
 paid customer in the dark. A live disconnection is answered with a reconnection whatever the relay was last known to be,
-because it may still arrive. An opening that nobody ordered is undone, paid or not: it passed no guard. Gas is never opened remotely, and a relay that cannot be read back is turned by hand.
+because it may still arrive. An opening that nobody ordered is undone, paid or not: it passed no guard. Gas is never
+opened remotely, and a relay that cannot be read back is turned by hand.
 """
 
 from control.records import Action, Service
