@@ -16,5 +16,5 @@ DRIVER = DlmsDriver(
     disconnect_verified=True,
     proven="dlms-cosem 21.3.2 as client of the simulated meter; Green Book frames",
     source="DLMS UA Blue Book (classes 1, 3, 7, 8, 70), IDIS package 1 object list",
-    examples=(("c001c1000301000108 00ff0200".replace(" ", ""), "c401c10006000012d4"),),
+    examples=(("c001c100030100010800ff0200", "c401c10006000012d4"),),
 )

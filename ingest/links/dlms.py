@@ -3,7 +3,8 @@
 The rules: one association per visit and device, devices side by side; who the meter is comes first; a read taken late
 is taken from the load profile instead, whose rows lie exactly on slot ends; a clock more than two minutes off flags
 what it stamped and refuses a disconnection; a relay is driven only with a higher fence, before its expiry, and is read
-back. A read is tried once more on a fresh connection when the old one broke, a drive never. Nothing the wire says raises.
+back. A read is tried once more on a fresh connection when the old one broke, a drive never. Nothing that the wire says
+raises.
 """
 
 import asyncio
