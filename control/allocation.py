@@ -1,8 +1,8 @@
 """A payment and what the account owes go in and where each micro-unit goes comes out; the parts add up to the payment.
 
 The order is fixed: the debt's share of the payment (capped per week), debt that accumulated while nothing could be
-collected, the threshold (up to the connection balance), the emergency credit that was used, and the rest is credit. In a
-friendly period no debt is taken at all: whoever tops up then must not be cut at its end by what was taken first.
+collected, the threshold (up to the connection balance), the emergency credit that was used, and the rest is credit. In
+a friendly period no debt is taken at all: whoever tops up then must not be cut at its end by what was taken first.
 """
 
 from dataclasses import dataclass

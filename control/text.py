@@ -1,8 +1,8 @@
 """A notice's code and parameters go in and one SMS comes out, in English or Chinese: 160 septets, or 70 UCS-2 units.
 
 GSM 03.38 (3GPP TS 23.038, 6.2.1) packs 160 characters of its 7-bit alphabet into one message, of which ten count twice
-(6.2.1.1); any other character makes the message UCS-2, of which 70 units fit. Every text says the amount, the hours left,
-the earliest disconnection, how to pay and whom to call; each has ever shorter forms, and the longest that fits is sent.
+(6.2.1.1); any other character makes the message UCS-2, of which 70 units fit. Every warning says the amount, the hours
+left, the earliest disconnection, how to pay and whom to call; of its ever shorter forms the first that fits is sent.
 """
 
 from collections.abc import Mapping
