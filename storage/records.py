@@ -210,3 +210,29 @@ class ConfigAudit:
     digest: str
     at: datetime
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterPlace:
+    """Where one register stands: its last trusted read, and the suspect one after it, if any (see ingest/intervals)."""
+
+    meter_id: int
+    channel: int
+    end: datetime
+    register_wh: int
+    estimated: bool = False
+    suspect_end: datetime | None = None
+    suspect_wh: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPeriod:
+    """What one account owes for one billing period that has no posted bill yet; accrued is as of ``accrued_to``."""
+
+    account: str
+    start: datetime
+    end: datetime
+    book_hash: str
+    accrued_micro: int
+    accrued_to: datetime | None
+    estimate_micro: int = 0

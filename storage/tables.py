@@ -79,6 +79,8 @@ TABLES: tuple[TableSpec, ...] = (
         append_only=True,
         comment="Second, different values of a slot, kept aside; kept is the one that bills",
     ),
+    TableSpec("register_place", r.RegisterPlace, ("meter_id", "channel"), published=False),
+    TableSpec("open_period", r.OpenPeriod, ("account", "start"), comment="Money of periods without a posted bill"),
     TableSpec("cursor", r.Cursor, ("name", "dataset"), published=False),
     TableSpec("job", r.Job, ("job",), published=False),
     TableSpec("config_audit", r.ConfigAudit, ("digest",), append_only=True, published=False),
@@ -130,7 +132,7 @@ class Stored:
             sa.Column(c.name, _TYPES[c.kind], primary_key=c.name in spec.key, nullable=c.optional, autoincrement=False)
             for c in self.codec.columns
         ]
-        self.table = sa.Table(spec.name, metadata, *columns, sqlite_strict=True, sqlite_with_rowid=spec.name != POSTING)
+        self.table = sa.Table(spec.name, metadata, *columns, sqlite_strict=True)
         for fields in spec.indexes:
             sa.Index(f"{spec.name}_{'_'.join(fields)}", *[self.table.c[f] for f in fields])
         self.statements: dict[object, tuple[str, tuple[str, ...]]] = {}
