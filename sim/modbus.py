@@ -6,6 +6,7 @@ Each unit shows its meter through the driver that the product itself uses to rea
 ``locked`` (the lock bit is set), and those of ``SimMeter``.
 """
 
+import itertools
 import struct
 from dataclasses import dataclass
 
@@ -94,7 +95,8 @@ def respond(unit: Unit, pdu: bytes, clock: Clock) -> bytes:
     function = pdu[0]
     unit.meter.advance(clock.now())
     if function in (3, 4) and len(pdu) == 5:
-        return _read_words(unit, function, *struct.unpack(">HH", pdu[1:]), clock)
+        address, count = struct.unpack(">HH", pdu[1:])
+        return _read_words(unit, function, address, count, clock)
     if function in (1, 2) and len(pdu) == 5:
         return _read_bits(unit, function, *struct.unpack(">HH", pdu[1:]))
     if function in (5, 6, 16):
@@ -146,7 +148,7 @@ def _read_words(unit: Unit, function: int, address: int, count: int, clock: Cloc
     if not 1 <= count <= driver.most_registers:
         return bytes([function | 0x80, ILLEGAL_VALUE])
     edges = [address - 1, *known, address + count]
-    if not known or max(b - a - 1 for a, b in zip(edges, edges[1:], strict=False)) > driver.largest_gap:
+    if not known or max(b - a - 1 for a, b in itertools.pairwise(edges)) > driver.largest_gap:
         return bytes([function | 0x80, ILLEGAL_ADDRESS])
     return bytes([function, 2 * count]) + b"".join(words.get(at, b"\0\0") for at in wanted)
 
