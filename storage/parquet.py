@@ -57,7 +57,7 @@ def write(root: Path, name: str, source: Dataset, table: pa.Table, *, durable: b
     if durable:
         sync_directories(root, final.parent)
     crash("file.settled")
-    meters = _span(table, "meter_id") if "meter_id" in source.schema.names else (0, 0)
+    meters = _span(table, "meter_id" if "meter_id" in source.key else "")
     return Written(name, table.num_rows, size, *meters, *_span(table, source.time), digest)
 
 
@@ -80,7 +80,7 @@ def _write(path: Path, source: Dataset, table: pa.Table) -> None:
 
 
 def _span(table: pa.Table, name: str) -> tuple[int, int]:
-    if not table.num_rows:
+    if not name or not table.num_rows:
         return 0, 0
     both = pc.min_max(table.column(name).cast(pa.int64())).as_py()
     return both["min"], both["max"]
