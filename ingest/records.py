@@ -148,7 +148,9 @@ class DriveResult(StrEnum):
 
     ACKNOWLEDGED = "acknowledged"
     UNKNOWN = "unknown"
-    REFUSED = "refused"  # the device said no: reason in the finding (keep_power, over_current, bad_auth, bad_time, read_only)
+    REFUSED = (
+        "refused"  # the device said no: reason in the finding (keep_power, over_current, bad_auth, bad_time, read_only)
+    )
     FENCED = "fenced"  # fence not above the last one at the gateway: dropped
     EXPIRED = "expired"  # valid_until passed at the gateway: dropped
     UNREACHABLE = "unreachable"  # nothing left this host: safe to try again

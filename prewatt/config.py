@@ -5,7 +5,7 @@ Checking does no I/O beyond reading the file itself: nothing is connected, no se
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +17,8 @@ from prewatt.strict import Document, fill, parse, setting, suggest
 
 PORTS = {"least": 1, "most": 65535}
 PROTOCOLS = ("modbus", "dlms")
+RECIPIENTS = ("customer", "second", "collector", "meter")
+FILE_CHANNEL = "file"
 SECRET_KEYS = ("secret", "password", "key", "token")
 
 
@@ -84,6 +86,14 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class Notices:
+    """Which channel carries which notices."""
+
+    routes: Mapping[str, str] = setting("channel by recipient: customer, second, collector, meter", dict)
+    fallback: Mapping[str, str] = setting("channel to use instead, by the channel that failed for good", dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Payments:
     """How money arrives."""
 
@@ -119,6 +129,7 @@ class Tables:
     gateway: tuple[Gateway, ...] = setting("one [[gateway]] each", tuple)
     broker: Broker = setting("handhelds", Broker)
     channel: tuple[Channel, ...] = setting("one [[channel]] each; none = a file outbox in the home", tuple)
+    notices: Notices = setting("which channel carries what", Notices)
     payments: Payments = setting("how money arrives", Payments)
     http: Http = setting("web server", Http)
     limits: Limits = setting("limits", Limits)
@@ -208,6 +219,26 @@ def _channels(document: Document, tables: Tables) -> None:
                 raise document.refuse(("channel", index, key), f"unknown key {key!r} of a {channel.kind} channel", hint)
 
 
+def _routes(document: Document, tables: Tables) -> None:
+    """Notices go to channels that exist."""
+    known = {channel.name for channel in tables.channel} or {FILE_CHANNEL}
+    for table in ("routes", "fallback"):
+        for key, name in getattr(tables.notices, table).items():
+            if name not in known or (table == "routes" and key not in RECIPIENTS):
+                wrong, words = (key, RECIPIENTS) if name in known else (name, tuple(known))
+                raise document.refuse(("notices", table, key), f"unknown name {wrong!r}", suggest(wrong, words))
+
+
+def _engine(document: Document, tables: Tables) -> None:
+    """The engine's knobs are the whole numbers of ``control.settings.Settings``."""
+    from control.settings import Settings
+
+    known = [f.name for f in fields(Settings) if f.type in (int, float, "int", "float")]
+    for key in tables.engine:
+        if key not in known:
+            raise document.refuse(("engine", key), f"unknown key {key!r}", suggest(key, known))
+
+
 _RULES: tuple[Callable[[Document, Tables], None], ...] = (
     _zone,
     _currency,
@@ -215,4 +246,6 @@ _RULES: tuple[Callable[[Document, Tables], None], ...] = (
     partial(_unique, what="channel"),
     _secrets_are_names,
     _channels,
+    _routes,
+    _engine,
 )

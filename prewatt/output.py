@@ -18,6 +18,9 @@ from typing import Any, TextIO
 
 from prewatt.errors import ShellError
 
+MOST_SHOWN = 3
+"""Objects of a list beside a table that are shown in full."""
+
 
 class Form(StrEnum):
     """How a result is written."""
@@ -185,10 +188,17 @@ def _write_table(result: Result, out: TextIO) -> None:
     if rest:
         grid = Table.grid(padding=(0, 2))
         for key, value in rest.items():
-            grid.add_row(Text(key.replace("_", " "), style="dim"), Text(_cell(value)))
+            grid.add_row(Text(key.replace("_", " "), style="dim"), Text(_brief(value)))
         console.print(grid)
     for note in result.notes:
         console.print(Text(note))
+
+
+def _brief(value: Any) -> str:
+    """A value beside a table: a long list of objects is counted, not shown."""
+    if isinstance(value, list) and len(value) > MOST_SHOWN and isinstance(value[0], Mapping):
+        return f"{len(value)} (all with -o json)"
+    return _cell(value)
 
 
 def _is_number(value: Any) -> bool:

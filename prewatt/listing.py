@@ -1,0 +1,135 @@
+"""Records go in, the rows that verbs print come out: money as decimal strings, one spelling everywhere."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from control.records import Case, Command, Decision, Guard
+from tariff import money as exact
+
+if TYPE_CHECKING:
+    from control.policy import Policy
+    from ingest.model import Driver
+    from storage.records import Account, Payment
+    from tariff.records import Bill
+
+Row = dict[str, Any]
+
+
+def money(micro: int) -> str:
+    """Micro-units as a decimal string with at least two places."""
+    return exact.format(micro)
+
+
+def driver_row(driver: "Driver") -> Row:
+    """One meter model."""
+    return {
+        "model": driver.name,
+        "title": driver.title,
+        "protocol": driver.protocol,
+        "relay": "yes" if driver.switchable else "read-only",
+        "load_profile": driver.load_profile,
+        "proven": driver.proven,
+    }
+
+
+def account_row(account: "Account", case: Case | None, policies: "Mapping[str, Policy]") -> Row:
+    """One account as lists show it; without a case (no policy for its class) only its master data."""
+    from control import credit
+
+    row: Row = {"account": account.account, "name": account.name, "class": account.klass, "book": account.book}
+    if case is None:
+        return row
+    return row | {
+        "meter": case.meter,
+        "balance": money(case.posted_micro),
+        "accrued": money(case.accrued_micro),
+        "available": money(credit.available(case)),
+        "currency": case.currency,
+        "credit": credit.status(case, policies[case.klass]).value,
+        "supply": case.service.value,
+        "relay": case.relay.value,
+        "read": case.read_end,
+        "holds": sorted({hold.kind for hold in case.holds}),
+    }
+
+
+def command_row(command: Command) -> Row:
+    """One relay order."""
+    return {
+        "command": command.command,
+        "account": command.account,
+        "meter": command.meter,
+        "action": command.action.value,
+        "state": command.state.value,
+        "reason": command.reason,
+        "requested": command.requested,
+        "valid_until": command.valid_until,
+        "approvals": list(command.approvals),
+        "needs_approval": command.needs_approval,
+        "attempts": command.attempts,
+        "verified": command.verified_at,
+        "outcome": command.outcome,
+        "decision": command.decision,
+    }
+
+
+def payment_row(payment: "Payment") -> Row:
+    """One payment as its channel delivered it."""
+    return {
+        "channel": payment.channel,
+        "external_id": payment.external_id,
+        "account": payment.account,
+        "amount": money(payment.amount_micro),
+        "currency": payment.currency,
+        "at": payment.at,
+        "status": payment.status,
+        "reason": payment.reason,
+    }
+
+
+def bill_row(bill: "Bill") -> Row:
+    """One bill with its lines, as scripts read it."""
+    return {
+        "account": bill.account,
+        "book": bill.book,
+        "book_hash": bill.book_hash,
+        "currency": bill.currency,
+        "from": bill.start,
+        "to": bill.end,
+        "total": money(bill.total_micro),
+        "complete": bill.complete,
+        "missing": [{"start": m.start, "end": m.end, "intervals": m.intervals} for m in bill.missing],
+        "ended": bill.ended,
+        "lines": [
+            {
+                "id": line.id,
+                "version": line.version,
+                "period": line.period,
+                "tier": line.tier,
+                "quantity": line.quantity,
+                "unit": line.unit,
+                "price": line.price,
+                "amount": money(line.amount_micro),
+            }
+            for line in bill.lines
+        ],
+    }
+
+
+def guards_of(guards: Iterable[Guard]) -> dict[str, Row]:
+    """Guards by name, each with its verdict and why."""
+    return {guard.name: {"value": guard.value, "because": guard.because} for guard in guards}
+
+
+def decision_row(decision: Decision) -> Row:
+    """One decision without its inputs."""
+    return {
+        "decision": decision.decision,
+        "account": decision.account,
+        "at": decision.at,
+        "verdict": decision.verdict,
+        "reason": decision.reason,
+        "credit": decision.credit.value,
+        "available": money(decision.available_micro),
+        "policy_version": decision.policy_version,
+    }

@@ -1,0 +1,36 @@
+"""An account and a time go in, the decision then in force comes out with its inputs and guards, derived anew."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from control.explain import holds_up
+from control.records import Decision
+from prewatt.errors import ShellError
+from prewatt.listing import decision_row, guards_of
+from prewatt.lookup import config_of, known
+from prewatt.remembering import policy_of
+from prewatt.wiring import reading
+from storage.unit import Reader
+
+
+def explained(option: Path | None, account: str, at: datetime | None) -> dict[str, Any]:
+    """The last decision on ``account`` at or before ``at`` (None: the last of all)."""
+    with reading(config_of(option)) as shell:
+        return shell.store.read(lambda reader: _explained(reader, account, at))
+
+
+def _explained(reader: Reader, account: str, at: datetime | None) -> dict[str, Any]:
+    known(reader, account)
+    conditions: dict[str, Any] = {"at__le": at} if at else {}
+    found = reader.find(Decision, account=account, order=("-at", "-decision"), limit=1, **conditions)
+    if not found:
+        raise ShellError(f"nothing was decided on {account} by then", attempt=f"prewatt accounts show {account}")
+    decision = found[0]
+    return {
+        "decision": decision_row(decision),
+        "inputs": json.loads(decision.case),
+        "guards": guards_of(decision.guards),
+        "rederived": holds_up(decision, policy_of(reader, decision.policy_version)),
+    }

@@ -1,0 +1,194 @@
+"""A configuration goes in; store, rules, links, channels and engine come out, bound to each other."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from control.settings import Settings
+from control.tables import TABLES
+from ingest.ports import Clock, Link
+from prewatt import rules, secrets
+from prewatt.clock import clock as host_clock
+from prewatt.config import FILE_CHANNEL, Config, Gateway
+from prewatt.errors import BadConfig
+from prewatt.progress import Progress, silent
+from prewatt.remembering import remember
+from storage.store import Store
+
+if TYPE_CHECKING:
+    from control.engine import Engine
+    from control.policy import Policy
+    from control.ports import Channel
+    from tariff.book import Book
+
+PORTS = {"modbus": 502, "dlms": 4059}
+OUTBOX_FILE = "notices.ndjson"
+
+
+def open_store(config: Config, clock: Clock | None = None, *, writer: Literal["thread", "none"] = "thread") -> Store:
+    """The home's store; "none" reads beside whoever owns it."""
+    return Store.open(config.home.root, TABLES, clock=clock or host_clock(), writer=writer)
+
+
+@dataclass(slots=True)
+class Shell:
+    """What a verb works with: the open store and the rules in force; the engine is made when first asked for."""
+
+    config: Config
+    store: Store
+    clock: Clock
+    books: "Mapping[str, Book]"
+    policies: "Mapping[str, Policy]"
+    actor: str = "cli"
+    progress: Progress = silent
+    _engine: "list[Engine]" = field(default_factory=list)
+
+    @property
+    def engine(self) -> "Engine":
+        """The control engine on this store, with every link and channel that the configuration names."""
+        if not self._engine:
+            self._engine.append(engine(self))
+        return self._engine[0]
+
+    async def aclose(self) -> None:
+        """Close what the engine opened; the store stays open."""
+        while self._engine:
+            await close_links(self._engine.pop().links)
+
+    def as_actor(self, actor: str, progress: Progress) -> "Shell":
+        """The same shell for another person's action."""
+        return Shell(
+            self.config, self.store, self.clock, self.books, self.policies, actor, progress, _engine=[self.engine]
+        )
+
+
+@contextmanager
+def opened(config: Config, *, actor: str = "cli", progress: Progress = silent) -> Iterator[Shell]:
+    """A shell that owns the home's store until the block ends; StoreLocked when another process does."""
+    clock = host_clock()
+    found = rules.books(config), rules.policies(config)
+    with open_store(config, clock) as store:
+        remember(store, config, found[1], actor=actor)
+        yield Shell(config, store, clock, *found, actor=actor, progress=progress)
+
+
+@contextmanager
+def reading(config: Config) -> Iterator[Shell]:
+    """A shell that reads beside a running daemon."""
+    clock = host_clock()
+    found = rules.books(config), rules.policies(config)
+    with open_store(config, clock, writer="none") as store:
+        yield Shell(config, store, clock, *found)
+
+
+def settings(config: Config) -> Settings:
+    """The engine's limits and routes, with what the configuration changes."""
+    from control.payments import channels as payment_channels
+
+    first = config.channel[0].name if config.channel else FILE_CHANNEL
+    routes = dict.fromkeys(("customer", "second", "collector", "meter"), first)
+    return Settings(
+        payment_channels={name: channel.live for name, channel in payment_channels().items()},
+        routes={**routes, **config.notices.routes},
+        fallback=dict(config.notices.fallback),
+        **dict(config.engine),
+    )
+
+
+def channels(config: Config) -> "dict[str, Channel]":
+    """The notice channels by name; without any, one file in the home's outbox."""
+    from control.channels import kinds
+
+    known, secret = kinds(), partial(secrets.read, config.home.secrets)
+    if not config.channel:
+        config.home.outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return {FILE_CHANNEL: known["file"].make({"path": str(config.home.outbox / OUTBOX_FILE)}, secret)}
+    made: dict[str, Channel] = {}
+    for channel in config.channel:
+        given = dict(channel.settings)
+        if "path" in given:
+            given["path"] = str(config.home.under(given["path"]))
+        try:
+            made[channel.name] = known[channel.kind].make(given, secret)
+        except KeyError as missing:
+            raise BadConfig(
+                f"channel {channel.name!r} needs {missing.args[0]!r}",
+                which=f"{config.home.config}: channel",
+                attempt=f"{missing.args[0]} = ...  # {known[channel.kind].settings.get(missing.args[0], '')}",
+            ) from None
+    return made
+
+
+def links(config: Config, store: Store, clock: Clock) -> dict[str, Link]:
+    """One link per gateway, by the gateway's name; nothing is connected yet."""
+    from control.fences import Fences
+    from ingest.links.tcp import TcpTransport
+
+    fences, transport = Fences(store), TcpTransport()
+    return {
+        gateway.name: _LINKS[gateway.protocol](config, gateway, clock, transport, fences) for gateway in config.gateway
+    }
+
+
+def _modbus(config: Config, gateway: Gateway, clock: Clock, transport: Any, fences: Any) -> Link:  # noqa: ARG001
+    from ingest.links.modbus import ModbusLink
+
+    return ModbusLink(
+        clock,
+        transport,
+        gateway.host,
+        gateway.port or PORTS["modbus"],
+        gateway=gateway.name,
+        fences=fences,
+        timeout_s=gateway.timeout_ms / 1000,
+    )
+
+
+def _dlms(config: Config, gateway: Gateway, clock: Clock, transport: Any, fences: Any) -> Link:
+    from ingest.links.dlms import DlmsLink
+
+    return DlmsLink(
+        clock,
+        transport,
+        gateway.host,
+        gateway.port or PORTS["dlms"],
+        gateway=gateway.name,
+        fences=fences,
+        timeout_s=gateway.timeout_ms / 1000,
+        secrets=partial(_meter_secret, config, gateway),
+    )
+
+
+def _meter_secret(config: Config, gateway: Gateway, name: str) -> bytes | None:
+    """A meter's own secret, else its gateway's; None when neither is set, which the link reports by meter."""
+    try:
+        return secrets.read(config.home.secrets, name or gateway.secret)
+    except BadConfig:
+        return None
+
+
+_LINKS: Mapping[str, Callable[[Config, Gateway, Clock, Any, Any], Link]] = {"modbus": _modbus, "dlms": _dlms}
+
+
+async def close_links(open_links: Mapping[str, Link]) -> None:
+    """Close every link; one that fails to close stops no other."""
+    for link in open_links.values():
+        await link.close()
+
+
+def engine(shell: Shell) -> "Engine":
+    """The engine on an open store."""
+    from control.engine import Engine
+
+    config = shell.config
+    return Engine(
+        shell.store,
+        shell.clock,
+        shell.books,
+        shell.policies,
+        links(config, shell.store, shell.clock),
+        channels(config),
+        settings(config),
+    )
