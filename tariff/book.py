@@ -1,7 +1,7 @@
 """The text of a TOML tariff book goes in, a checked Book with a content hash comes out.
 
 What the book's keys mean is written in docs/howto/tariff-book.md; each kind of component documents its own. Nothing is
-guessed: an unknown key, an unknown kind or a rule that cannot be priced is a BookError with file, line and a suggestion.
+guessed: an unknown key or kind, or a rule that cannot be priced, is a BookError with file, line and a suggestion.
 """
 
 import hashlib
@@ -10,11 +10,13 @@ import tomllib
 from collections.abc import Callable
 from datetime import datetime
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tariff import money
 from tariff.components import kinds
+from tariff.components.energy import Energy
 from tariff.errors import BookError
 from tariff.locate import Path, lines_of
 from tariff.model import Book, Spec, Version, Window
@@ -67,10 +69,9 @@ def _book(root: Section, text: str, name: str, series: Callable[[str], bytes] | 
     versions = tuple(_version(item, zone, series) for item in root.children("version", required=True))
     if not versions:
         root.fail("version", "a book needs at least one [[version]]")
-    for earlier, later in zip(versions, versions[1:], strict=False):
+    for earlier, later in pairwise(versions):
         if later.start <= earlier.start:
-            place = ("version", versions.index(later), "from")
-            raise BookError(root.file, root.places.get(place, later.line), f"version {later.label} does not start later")
+            raise BookError(root.file, later.line, f"version {later.label} does not start after {earlier.label}")
     source = root.child("source")
     attributes = root.child("attributes")
     total_decimals = root.integer("total_decimals", 0, high=6) if root.has("total_decimals") else None
@@ -122,9 +123,8 @@ def _hash(text: str, versions: tuple[Version, ...]) -> str:
     digest = hashlib.sha256(text.replace("\r\n", "\n").encode())
     for version in versions:
         for spec in version.components:
-            series = getattr(spec, "series", None)
-            if series is not None:
-                digest.update(f"{version.label}/{spec.id}/{series.sha256}".encode())
+            if isinstance(spec, Energy) and spec.series is not None:
+                digest.update(f"{version.label}/{spec.id}/{spec.series.sha256}".encode())
     return digest.hexdigest()
 
 
@@ -175,9 +175,9 @@ def _component(section: Section, context: Context) -> Spec:
 def _check_periods(section: Section, version: Version, periods: set[str]) -> None:
     """Every period of the calendar has a price in every energy component, and every priced period exists."""
     for index, spec in enumerate(version.components):
-        prices = dict(getattr(spec, "prices", ()))
-        if spec.kind != "energy" or getattr(spec, "series_file", "") or not prices:
+        if not isinstance(spec, Energy) or spec.series_file or not spec.prices:
             continue
+        prices = dict(spec.prices)
         item = Section(
             section.table["component"][index], (*section.path, "component", index), section.file, section.places
         )
@@ -200,7 +200,8 @@ def _holiday_as(section: Section, periods: set[str]) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 7:
         return text
     if text and text not in periods:
-        section.fail("holiday_as", f"holiday_as = {value!r} is neither a weekday 1-7 nor a period", suggest(text, sorted(periods)))
+        hint = suggest(text, sorted(periods))
+        section.fail("holiday_as", f"holiday_as = {value!r} is neither a weekday 1-7 nor a period", hint)
     return text
 
 

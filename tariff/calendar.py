@@ -96,7 +96,7 @@ def _offset_min(zone: str, minute: int) -> int:
 
 
 def offsets(zone: str, utc: Ints) -> Ints:
-    """Minutes to add to UTC for each of the rising UTC minutes ``utc``; only days with a change are looked at slot by slot."""
+    """Minutes to add to each of the rising UTC minutes ``utc``; only days with a change are looked at slot by slot."""
     result = np.empty_like(utc)
     days = utc // DAY_MIN
     for day in np.unique(days):
@@ -113,7 +113,8 @@ def _versions(book: Book, local: Ints) -> Ints:
     starts = np.array([minutes_of(version.start) for version in book.versions], np.int64)
     index = np.searchsorted(starts, local, side="right") - 1
     if index.min() < 0:
-        raise RatingError(f"book {book.name}: no version before {book.versions[0].label}, but slots from {_iso(local[0])}")
+        first = book.versions[0].label
+        raise RatingError(f"book {book.name}: no version before {first}, but slots from {_iso(local[0])}")
     return index.astype(np.int64)
 
 

@@ -11,7 +11,7 @@ class TariffError(Exception):
 
 
 class BookError(TariffError):
-    """A tariff book that must not be used. ``file``, ``line`` (1-based, 0 = whole file) and ``hint`` say where and what."""
+    """A book that must not be used. ``file``, ``line`` (from 1; 0: the whole file) and ``hint`` say where and what."""
 
     def __init__(self, file: str, line: int, message: str, hint: str = "") -> None:
         """Keep the place beside the readable text."""

@@ -1,6 +1,6 @@
 """What one bill is made of, as arrays over the accounts that share a plan: energy, elapsed share, lines so far."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,7 @@ class Facts:
     export_wh: Ints
     attributes: Mapping[str, str]
     reactive_varh: Ints | None = None
-    peak: Mapping[str, tuple[Ints, int]] = field(default_factory=dict)  # component -> (Wh in its window, minutes)
+    largest: Callable[[int, tuple[str, ...]], tuple[Ints, int]] | None = None  # of a window
     lines: list[Line] = field(default_factory=list)
 
     def micro(self, numerator: Any, denominator: int) -> Ints:

@@ -117,7 +117,7 @@ def running(runs: Cut, position: Ints, begin: Ints, over: list[Ints]) -> Ints:
     constant = np.cumsum(gained, axis=1) - gained - at_begin
     slot = runs.of_slot
     if len(runs.cell) == 1:
-        result = position * runs.steps[0] + constant
+        result: Ints = position * runs.steps[0] + constant
         for tier in range(1, len(over)):
             result += np.maximum(position, runs.limits[tier - 1]) * runs.steps[tier]
         return result

@@ -1,4 +1,4 @@
-"""A plan and a state go in, the energy lines of n bills come out, exact and rounded; and charge rows that add up to them.
+"""A plan and a state go in, the energy lines of n bills come out, exact and rounded.
 
 Graduated ladders price each line's Wh. A by-total ladder ran all its classes side by side; here the class is chosen by
 the span's total. Pro rata shares the tiers of the span's total over its periods.
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tariff import kernel, money, rating
+from tariff import money
 from tariff.facts import narrow
+from tariff.plan import Plan, State
 from tariff.streams import Stream
 
 Ints = NDArray[Any]
@@ -35,7 +36,7 @@ class EnergyLine:
     exact: Ints
 
 
-def energy_lines(plan: "rating.Plan", state: "rating.State", component: str) -> list[EnergyLine]:
+def energy_lines(plan: Plan, state: State, component: str) -> list[EnergyLine]:
     """The lines of ``component``, in order of version, period and tier."""
     found: dict[tuple[int, str, int], EnergyLine] = {}
     for piece in _pieces(plan, state, component):
@@ -52,32 +53,25 @@ def energy_lines(plan: "rating.Plan", state: "rating.State", component: str) -> 
     return [found[key] for key in sorted(found, key=lambda key: (key[0], first[key[:2]], key[2]))]
 
 
-def _pieces(plan: "rating.Plan", state: "rating.State", component: str) -> Iterator[EnergyLine]:
+def _pieces(plan: Plan, state: State, component: str) -> Iterator[EnergyLine]:
     for index, stream in enumerate(plan.streams):
         if stream.component != component:
             continue
-        size = stream.prices.size
-        quantity = state.quantity[:, stream.first_line : stream.first_line + size].reshape(state.n, *stream.prices.shape)
+        counts = state.quantity[:, stream.first_line : stream.first_line + stream.prices.size]
+        quantity = counts.reshape(state.n, *stream.prices.shape)
         if stream.tops.shape[1] or (stream.ladder is not None and stream.ladder.mode == "by_total"):
             quantity = np.where(_chosen(stream, quantity)[:, :, None], quantity, 0)
         if stream.pro_rata:
-            yield from _shared(plan, stream, quantity)
+            yield from _shared(stream, quantity)
             continue
         for cell, (version, label, _) in enumerate(stream.cells):
             for tier in range(stream.prices.shape[1]):
                 wh = quantity[:, cell, tier]
-                charge = wh * plan.dtype(stream.prices[cell, tier]) if plan.dtype is not object else wh * int(
-                    stream.prices[cell, tier]
-                )
+                charge = wh * int(stream.prices[cell, tier])
                 text = stream.texts[cell][tier]
                 if stream.slot_prices is not None:
-                    charge, text = _dynamic(stream, state, index, cell, charge), ""
+                    charge, text = state.dynamic[:, index], ""
                 yield EnergyLine(component, version, label, stream.first_tier + tier, [text] * state.n, wh, charge)
-
-
-def _dynamic(stream: Stream, state: "rating.State", index: int, cell: int, nothing: Ints) -> Ints:
-    """A numeric series has one exact sum; it stands in its first cell."""
-    return state.dynamic[:, index] if cell == 0 else nothing * 0
 
 
 def _chosen(stream: Stream, quantity: Ints) -> NDArray[np.bool_]:
@@ -92,7 +86,7 @@ def _chosen(stream: Stream, quantity: Ints) -> NDArray[np.bool_]:
     return chosen
 
 
-def _shared(plan: "rating.Plan", stream: Stream, quantity: Ints) -> Iterator[EnergyLine]:
+def _shared(stream: Stream, quantity: Ints) -> Iterator[EnergyLine]:
     """Each cell's Wh split over the tiers as its span's total is."""
     spans = np.array([span for _, _, span in stream.cells])
     own = quantity.sum(axis=2).astype(object)
@@ -117,7 +111,7 @@ def _inside(total: int, edges: list[int], tier: int) -> int:
     return high - low
 
 
-def rounded(plan: "rating.Plan", exact: Ints) -> Ints:
+def rounded(plan: Plan, exact: Ints) -> Ints:
     """Micro-units [n] of exact charges, rounded once as the book's lines are."""
     book = plan.book
     if exact.dtype == object and any(isinstance(value, Fraction) for value in exact.flat):
@@ -134,7 +128,7 @@ def rounded(plan: "rating.Plan", exact: Ints) -> Ints:
     return narrow(money.wide(whole, factor) * factor)
 
 
-def line_amounts(plan: "rating.Plan", found: list[EnergyLine]) -> list[Ints]:
+def line_amounts(plan: Plan, found: list[EnergyLine]) -> list[Ints]:
     """Rounded micro-units of each line: on its own, or so that a component's lines add up to its one rounding."""
     if plan.book.round_lines == "line":
         return [rounded(plan, line.exact) for line in found]
@@ -147,12 +141,12 @@ def line_amounts(plan: "rating.Plan", found: list[EnergyLine]) -> list[Ints]:
     return amounts
 
 
-def components(plan: "rating.Plan") -> tuple[str, ...]:
+def components(plan: Plan) -> tuple[str, ...]:
     """Ids of the energy components that the plan prices, in bill order."""
     return tuple(dict.fromkeys(stream.component for stream in plan.streams))
 
 
-def energy_micro(plan: "rating.Plan", state: "rating.State") -> Ints:
+def energy_micro(plan: Plan, state: State) -> Ints:
     """[n] sum of the rounded energy lines."""
     total: Ints = np.zeros(state.n, np.int64)
     for component in components(plan):
@@ -161,7 +155,7 @@ def energy_micro(plan: "rating.Plan", state: "rating.State") -> Ints:
     return total
 
 
-def exact_total(plan: "rating.Plan", state: "rating.State") -> Ints:
+def exact_total(plan: Plan, state: State) -> Ints:
     """[n] exact energy charge at the plan's scale; shared tiers are rounded to it."""
     total: Any = np.zeros(state.n, object)
     for component in components(plan):
@@ -169,72 +163,3 @@ def exact_total(plan: "rating.Plan", state: "rating.State") -> Ints:
             total = total + line.exact
     values = [Fraction(value) for value in total]
     return np.array([money.divide(value.numerator, value.denominator) for value in values], object)
-
-
-def charges(plan: "rating.Plan", state: "rating.State", wh: Ints, export: Ints | None) -> Ints:
-    """[n, k] round(F(t)) - round(F(t-1)) in micro-units, summed over the energy lines; slots add up to the bill."""
-    if plan.whole or plan.book.round_lines != "line":
-        return _stepped(plan, state, wh, export)
-    result = np.zeros(wh.shape, np.int64)
-    out = None if export is None else export.astype(plan.dtype)
-    for index, stream in enumerate(plan.streams):
-        low, high = rating._own(stream, state.done, state.done + wh.shape[1])
-        if low == high:
-            continue
-        own = rating._energy(stream, wh.astype(plan.dtype), out, slice(low, high), state.done)
-        columns = np.arange(low, high) if stream.columns is None else stream.columns[low:high]
-        result[:, columns - state.done] += _stream_charges(plan, state, index, own, low)
-    return result
-
-
-def _stepped(plan: "rating.Plan", state: "rating.State", wh: Ints, export: Ints | None) -> Ints:
-    result = np.zeros(wh.shape, np.int64)
-    before = energy_micro(plan, state)
-    for slot in range(wh.shape[1]):
-        one = slice(slot, slot + 1)
-        state, _ = rating.advance(plan, state, state.done, wh[:, one], None if export is None else export[:, one])
-        after = energy_micro(plan, state)
-        result[:, slot], before = after - before, after
-    return result
-
-
-def _stream_charges(plan: "rating.Plan", state: "rating.State", index: int, wh: Ints, low: int) -> Ints:
-    """[n, m] rounded charge of one stream's own slots, line by line."""
-    stream = plan.streams[index]
-    high = low + wh.shape[1]
-    result = np.zeros(wh.shape, np.int64)
-    if stream.slot_prices is not None:
-        moved = np.cumsum(wh * stream.slot_prices[low:high].astype(plan.dtype), axis=1)
-        return _differences(plan, moved + state.dynamic[:, index][:, None], state.dynamic[:, index])
-    runs = kernel.cut(stream, low, high, state.resets[index], plan.dtype)
-    start = np.where(runs.fresh[0], 0, state.position[:, index])
-    position = kernel.positions(runs, wh, start)
-    before = position - wh
-    tiers = stream.prices.shape[1]
-    edges = [kernel.FLOOR, *stream.limits[:, low:high].astype(plan.dtype)]
-    for tier in range(tiers):
-        gained = _above(position, before, wh, edges[tier])
-        if tier + 1 < tiers:
-            gained = gained - _above(position, before, wh, edges[tier + 1])
-        for cell in np.unique(stream.cell[low:high]):
-            own = np.flatnonzero(stream.cell[low:high] == cell)
-            line = stream.first_line + int(cell) * tiers + tier
-            price = int(stream.prices[cell, tier])
-            count = state.quantity[:, line]
-            total = np.cumsum(gained[:, own], axis=1) + count[:, None]
-            result[:, own] += _differences(plan, total * price, count * price)
-    return result
-
-
-def _above(position: Ints, before: Ints, wh: Ints, edge: Any) -> Ints:
-    """Wh of each slot above ``edge``."""
-    if edge is kernel.FLOOR:
-        return wh
-    return np.maximum(position, edge) - np.maximum(before, edge)
-
-
-def _differences(plan: "rating.Plan", exact: Ints, before: Ints) -> Ints:
-    """[n, m] rise of the rounded charge from slot to slot; ``before`` [n] stands before the first."""
-    micro = rounded(plan, exact)
-    first = rounded(plan, before)
-    return np.diff(micro, axis=1, prepend=first[:, None])

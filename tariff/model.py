@@ -21,7 +21,7 @@ class Spec(Protocol):
 class Window:
     """Slots of the local calendar that belong to ``period``: every test that is present must hold.
 
-    ``begin`` and ``end`` are minutes of the local day, [begin, end), wrapping midnight when begin > end; equal = all day.
+    ``begin`` and ``end`` are minutes of the local day, [begin, end), wrapping midnight if begin > end; equal = all day.
     ``dates`` are inclusive (first, last) pairs of ISO dates or of MM-DD; ``days`` counts Monday as 1.
     """
 

@@ -8,7 +8,7 @@ MICRO = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One slot's charge: ``amount_micro`` = round(F(t)) - round(F(t-1)) at the line's decimals; hours add up to the bill.
+    """One slot's charge: ``amount_micro`` = round(F(t)) - round(F(t-1)) at the line's decimals; they sum to the bill.
 
     ``price`` / 10**``price_scale`` is currency per kWh of the slot's last unit, ``tier`` counts from 0.
     """

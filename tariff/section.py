@@ -26,7 +26,7 @@ class Section:
 
     def fail(self, key: str, message: str, hint: str = "") -> NoReturn:
         """Raise BookError at ``key`` of this table."""
-        where = self.path + (key,) if key else self.path
+        where = (*self.path, key) if key else self.path
         raise BookError(self.file, line_of(self.places, where), message, hint)
 
     def has(self, key: str) -> bool:

@@ -5,7 +5,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from tariff.calendar import minutes_of
@@ -14,7 +14,6 @@ from tariff.section import Section
 
 Resolve = Callable[[str], bytes]
 MAX_ROWS = 2_000_000
-UTC = timezone.utc  # noqa: UP017 (a name for both spellings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def read(section: Section, context: Context) -> Series | None:
 def _stamp(text: str, form: str, zone: str) -> int | None:
     """Minutes since 1970 UTC of a stamp, None if it is none."""
     try:
-        at = datetime.fromisoformat(text.strip()) if form == "iso" else datetime.strptime(text.strip(), form)
+        at = datetime.fromisoformat(text.strip()) if form == "iso" else datetime.strptime(text.strip(), form)  # noqa: DTZ007
     except ValueError:
         return None
     if at.tzinfo is None:

@@ -1,4 +1,4 @@
-"""One energy component and a calendar go in, Streams come out: per slot the cell, limits and prices that the kernel reads.
+"""One energy component and a calendar go in, Streams come out: per slot the cell and limits that the kernel reads.
 
 A *cell* is what shares bill lines: a version and a period (and, where a class ladder looks at a whole span, the span).
 A *run* is a stretch of slots in which cell, limits and ladder span stay the same; the kernel works run by run.
@@ -91,7 +91,8 @@ def compile_streams(
     for index in np.unique(calendar.version):
         spec = book.get(ident, book.versions[int(index)])
         if isinstance(spec, Energy):
-            alike.setdefault(_signature(spec), {})[int(index)] = spec
+            alone = int(index) if spec.series_file and not spec.banded else -1  # one exact sum for each version
+            alike.setdefault((alone, *_signature(spec)), {})[int(index)] = spec
     streams: list[Stream] = []
     for specs in alike.values():
         columns = np.flatnonzero(np.isin(calendar.version, list(specs)))
@@ -148,7 +149,7 @@ def _stream(group: _Group, *, key: str, klass: int = 0) -> Stream:
         texts=texts,
         cells=cells,
         runs=_runs(cell, reset, limits),
-        blind=np.flatnonzero(labels == BLIND),
+        blind=_blind(group, spec),
         first_tier=spec.ladder.classes[klass].first_tier if spec.ladder and spec.ladder.classes else 0,
         slot_prices=_slot_prices(group) if spec.series_file and not spec.banded else None,
         pro_rata=pro_rata,
@@ -175,7 +176,7 @@ def _labels(group: _Group, klass: int) -> NDArray[np.object_]:
         rows = version == index
         if spec.series_file:
             found = _lookup(spec, calendar, columns[rows])
-            labels[rows] = found if spec.banded else np.where(found == BLIND, BLIND, "*")
+            labels[rows] = found if spec.banded else "*"
         else:
             known = dict(_prices(spec, klass))
             names = np.array([name if name in known else "*" for name in calendar.periods], object)
@@ -204,6 +205,18 @@ def _lookup(spec: Energy, calendar: Calendar, columns: Ints) -> NDArray[np.objec
     return found
 
 
+def _blind(group: _Group, spec: Energy) -> Ints:
+    """The stream's slots for which the series has no price."""
+    if not spec.series_file:
+        return np.zeros(0, np.int64)
+    version = group.calendar.version[group.columns]
+    missing = [
+        np.flatnonzero(version == index)[_lookup(one, group.calendar, group.columns[version == index]) == BLIND]
+        for index, one in group.specs.items()
+    ]
+    return np.sort(np.concatenate(missing))
+
+
 def _slot_prices(group: _Group) -> Ints:
     calendar, columns = group.calendar, group.columns
     prices = np.zeros(len(columns), np.int64)
@@ -211,7 +224,8 @@ def _slot_prices(group: _Group) -> Ints:
     for index, spec in group.specs.items():
         rows = np.flatnonzero(version == index)
         sign = -1 if spec.credit else 1
-        values = [0 if text == BLIND else money.scaled(text, group.scale) for text in _lookup(spec, calendar, columns[rows])]
+        found = _lookup(spec, calendar, columns[rows])
+        values = [0 if text == BLIND else money.scaled(text, group.scale) for text in found]
         prices[rows] = sign * np.array(values, np.int64)
     return prices
 
@@ -265,7 +279,9 @@ def _days(calendar: Calendar, columns: Ints, rows: Ints, reset: str) -> tuple[in
     return int(weights.sum()), calendar.day_units
 
 
-def _limit_rows(group: _Group, labels: NDArray[np.object_], reset: Ints, klass: int) -> list[tuple[Ints, tuple[int, ...]]]:
+def _limit_rows(
+    group: _Group, labels: NDArray[np.object_], reset: Ints, klass: int
+) -> list[tuple[Ints, tuple[int, ...]]]:
     """Slots (in the stream) and the limits in Wh that hold there."""
     found: list[tuple[Ints, tuple[int, ...]]] = []
     version = group.calendar.version[group.columns]

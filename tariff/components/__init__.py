@@ -1,7 +1,8 @@
 """The kinds of price component: one file each, found here by its name; two files of one kind are an error.
 
-A kind is a module with ``KIND`` (its name in the book), ``parse(section, context) -> Spec`` and ``price(spec, facts) -> list[Line]`` which turns what one bill is made of into its lines;
-energy is priced by the kernel and has no ``price``. Third parties add kinds by the entry point group ``prewatt.components``.
+A kind is a module with ``KIND`` (its name in the book), ``parse(section, context) -> Spec``, and
+``price(spec, facts) -> list[Line]``, which turns what a bill is made of into its lines; energy is priced by the kernel
+and has no ``price``. Third parties add kinds by the entry point group ``prewatt.components``.
 """
 
 import importlib

@@ -1,7 +1,7 @@
 """Fixed: an amount per bill, per day, or per unit of an account's attribute (kW, kVA, phase), or by class of use.
 
-It accrues evenly over the bill's days, so that nothing falls on a customer at month end. ``per`` is "bill", "day" or the
-name of an attribute; ``by_total`` replaces ``amount`` by the amount of the class that the period's kWh reach.
+It accrues evenly over the bill's days, so that nothing falls on a customer at month end. ``per`` is "bill", "day" or
+the name of an attribute; ``by_total`` replaces ``amount`` by the amount of the class that the period's kWh reach.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Fixed:
     kind: str = KIND
 
 
-def parse(section: Section, context: Context) -> Fixed:
+def parse(section: Section, _context: Context) -> Fixed:
     """Read one fixed charge."""
     ident, per = section.text("id"), section.text("per", "bill")
     rows = list(section.children("by_total"))
@@ -74,5 +74,5 @@ def _units(spec: Fixed, facts: Facts) -> tuple[int, int, str]:
         return 1, 0, spec.per
     value = facts.attributes.get(spec.per, "")
     if not money.is_decimal(value):
-        raise RatingError(f"component {spec.id}: the account has no number for attribute {spec.per!r} (it has {value!r})")
+        raise RatingError(f"component {spec.id}: attribute {spec.per!r} of the account must be a number, not {value!r}")
     return *money.exact(value), spec.per

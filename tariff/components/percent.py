@@ -1,4 +1,4 @@
-"""Percent: a tax, levy or rider on the rounded lines of named components, in file order, so that tax on tax is possible.
+"""Percent: a tax, levy or rider on the rounded lines of named components, in file order; tax on tax is possible.
 
 ``of`` names components above it (all of them if left out); ``percent`` may be negative (a discount).
 """

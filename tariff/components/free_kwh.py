@@ -1,0 +1,60 @@
+"""Free allowance: the first kWh of a bill are given back, at a price of their own or at what the lowest tiers cost.
+
+``of`` names the energy component; without ``price`` the credit walks its lines tier by tier from the first.
+``attribute`` = "name" and ``equals`` = "value" limit it to accounts that have that attribute.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tariff import money
+from tariff.facts import Facts, Ints, Line
+from tariff.section import Section, suggest
+from tariff.series import Context
+
+KIND = "free_kwh"
+
+
+@dataclass(frozen=True, slots=True)
+class FreeKwh:
+    """``kwh`` of every bill are free."""
+
+    id: str
+    kwh: str
+    of: str
+    price: str
+    attribute: str
+    equals: str
+    kind: str = KIND
+
+
+def parse(section: Section, context: Context) -> FreeKwh:
+    """Read one allowance; the energy component must stand above it."""
+    of = section.text("of")
+    if of not in context.known:
+        section.fail("of", f"no component {of!r} above it", suggest(of, context.known))
+    price_text = section.number("price") if section.has("price") else ""
+    kwh = section.number("kwh")
+    if money.scale_of(kwh) > 3:
+        section.fail("kwh", "an allowance is a whole number of Wh")
+    attribute = section.text("attribute", "")
+    return FreeKwh(section.text("id"), kwh, of, price_text, attribute, section.text("equals", ""))
+
+
+def price(spec: FreeKwh, facts: Facts) -> list[Line]:
+    """One line: minus the price of the free kWh, never more than was used."""
+    entitled = not spec.attribute or facts.attributes.get(spec.attribute, "") == spec.equals
+    lines = [line for line in facts.lines if line.id == spec.of and set(line.versions) <= set(facts.part.versions)]
+    lines.sort(key=lambda line: line.tier or 0)
+    left: Ints = np.full(facts.n, money.scaled(spec.kwh, 3) if entitled else 0, object)
+    given: Any = np.zeros(facts.n, object)
+    used: Any = np.zeros(facts.n, object)
+    scale = max([money.scale_of(text) for line in lines for text in line.price] + [money.scale_of(spec.price), 0])
+    for line in lines:
+        free = np.minimum(left, np.maximum(line.quantity.astype(object), 0))
+        prices = [money.scaled(spec.price or text or "0", scale) for text in line.price]
+        given, used, left = given + free * np.array(prices, object), used + free, left - free
+    amount = facts.micro(-given, 10 ** (scale + 3))
+    return [facts.line(spec, amount, (used, 3, "kWh"), spec.price)]
