@@ -1,5 +1,7 @@
 """The wrapper reader: whole, byte at a time, with trailing data, at its limits, and on garbage."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def test_byte_at_a_time_gives_the_same_frames() -> None:
 def test_any_cut_gives_the_same_frames(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
     reader = Reader()
-    pieces = [STREAM[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [STREAM[a:b] for a, b in itertools.pairwise(edges)]
     assert [frame for piece in pieces for frame in reader.feed(piece)] == FRAMES
 
 
