@@ -13,7 +13,7 @@ from control import credit, windows
 from control.ladder import FINAL, STOP, WARNING, delivered_at
 from control.policy import Policy
 from control.reconnect import evaluate as reconnect
-from control.records import Case, Guard, Hold, Service
+from control.records import Case, Credit, Guard, Hold, Service
 from ingest.records import Flag
 
 __all__ = ["CHECKS", "active_holds", "evaluate", "reconnect"]
@@ -220,6 +220,12 @@ def _last_counts(case: Case, policy: Policy) -> bool:
     )
 
 
+def _lifted(case: Case, policy: Policy) -> bool:
+    """Whether the last payment left the status ok: then a forecast sealed before it belongs to another epoch."""
+    after = case.balance_after_payment_micro
+    return credit.grade(after, policy, after, case.last_payment_micro) is Credit.OK
+
+
 def _pending_until(case: Case, policy: Policy) -> datetime | None:
     """Until when the pending payment blocks; None if it does not count or is dead."""
     short = credit.shortfall(case, policy)
@@ -254,8 +260,8 @@ def _foreseen(case: Case, policy: Policy) -> Guard:
     if case.forecast_sealed_at is None or case.now - case.forecast_sealed_at < sealed:
         return Guard("G6", False, f"no forecast sealed {policy.sealed_h} h ago or earlier")
     paid = case.last_payment_at
-    if paid is not None and case.forecast_sealed_at < paid and _last_counts(case, policy):
-        return Guard("G6", False, "the forecast was sealed before the last payment and did not know of it")
+    if paid is not None and case.forecast_sealed_at < paid and _lifted(case, policy):
+        return Guard("G6", False, "the forecast was sealed before a payment that lifted the status to ok")
     latest = case.now + timedelta(hours=policy.forecast_slack_h)
     if case.forecast_exhausts_at is None or case.forecast_exhausts_at > latest:
         return Guard("G6", False, f"the forecast sealed {case.forecast_sealed_at.isoformat()} had not seen exhaustion")
