@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from control import journal, signals
 from control.policy import Policy
 from control.records import (
+    Action,
     Case,
     Command,
     Evidence,
@@ -71,6 +72,7 @@ class _Rows:
     visits: dict[str, Visit]
     wanted: dict[str, Wanted]
     live: dict[str, Command]
+    batches: dict[datetime, int]  # disconnections that were asked for at one instant
     holds: dict[str, list[Hold]]
     locks: dict[str, list[SafetyLock]]
     notices: dict[str, list[Notice]]
@@ -135,6 +137,10 @@ def _gather(reader: Reader, names: list[str], facts: dict[str, Signal], now: dat
         visits={row.meter: row for row in reader.find(Visit, meter__in=meters)},
         wanted={row.account: row for row in reader.find(Wanted, account__in=names)},
         live={row.account: row for row in live},
+        batches={
+            at: reader.count(Command, requested=at, action=Action.DISCONNECT)
+            for at in sorted({row.requested for row in live if row.action is Action.DISCONNECT})
+        },
         holds=_lists(_in_force(reader.find(Hold, account__in=["", *names], order="hold"), now)),
         locks=_lists(_in_force(reader.find(SafetyLock, account__in=["", *names], order="lock"), now)),
         notices=_lists(reader.find(Notice, account__in=names, order=("created", "notice"))),
@@ -198,6 +204,8 @@ def _build(account: Account, rows: _Rows, world: World) -> Case:
         live_command=rows.live[name].command if name in rows.live else "",
         live_action=rows.live[name].action.value if name in rows.live else "",
         approvals=rows.live[name].approvals if name in rows.live else (),
+        requester=rows.live[name].requester if name in rows.live else "engine",
+        batch=rows.batches.get(rows.live[name].requested, 0) if name in rows.live else 0,
         holds=(*rows.holds.get("", []), *rows.holds.get(name, [])),
         locks=(*rows.locks.get("", []), *rows.locks.get(name, [])),
         agreement_from=account.agreement_from,

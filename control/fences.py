@@ -5,10 +5,10 @@ marks a command as sent, and the gateway side's (row ``gateway/<meter>``), which
 leave. A duplicate or late delivery meets the second one even when the engine has long forgotten the command.
 """
 
-from storage.store import Priority, Store
-
 from control.records import Command, Fence
+from storage.store import Store
 from storage.unit import Reader, Unit
+from storage.writer import Priority
 
 GATEWAY = "gateway/"
 
@@ -20,9 +20,9 @@ def last(reader: Reader, meter: str) -> int:
 
 
 def following(reader: Reader, meter: str) -> int:
-    """The next free fence: above everything that left and above every command ever made for ``meter``."""
+    """The next free fence: above all that left the engine or a link, and above every command made for it."""
     newest = reader.find(Command, meter=meter, order="-fence", limit=1)
-    return 1 + max(last(reader, meter), newest[0].fence if newest else 0)
+    return 1 + max(last(reader, meter), last(reader, GATEWAY + meter), newest[0].fence if newest else 0)
 
 
 def lift(unit: Unit, meter: str, fence: int) -> bool:

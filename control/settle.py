@@ -221,10 +221,12 @@ def _reverse(unit: Unit, known: Payment, amount_micro: int, world: World) -> Pay
 
 
 def may_return(case: Case, policy: Policy) -> bool:
-    """Whether the money is there to be on again: prepaid the connection balance, post-paid nothing overdue."""
-    if case.mode == "postpaid":
+    """Whether supply is paid for: to the connection balance after a disconnection, else to the line of G1."""
+    if case.mode == credit.POSTPAID:
         return not case.overdue_micro
-    return credit.available(case) >= policy.connection_balance_micro
+    was_off = case.service in (Service.DISCONNECTED, Service.ARMED_FOR_CONNECTION)
+    line = policy.connection_balance_micro if was_off else policy.disconnection_balance_micro
+    return credit.available(case) >= line
 
 
 def lifted(case: Case, policy: Policy) -> bool:
@@ -245,8 +247,7 @@ def _relay(unit: Unit, case: Case, policy: Policy, world: World) -> tuple[tuple[
                 detail="it had left before the payment was committed; a reconnect follows at once",
             )  # fmt: skip
     ended = tuple(command.command for command in live)
-    off = case.relay in (RelayState.OPEN, RelayState.UNKNOWN) or case.service is Service.DISCONNECTED
-    dark = case.remote_relay and off and may_return(case, policy)
+    dark = case.remote_relay and _off(case) and may_return(case, policy)
     if dark or any(command.state in LEFT for command in live):
         command = journal.reconnect(
             unit, case.account, case.meter, world.now, reason="payment", policy_version=policy.id, clock=world.now
@@ -257,3 +258,10 @@ def _relay(unit: Unit, case: Case, policy: Policy, world: World) -> tuple[tuple[
     elif case.relay is RelayState.OPEN and case.meter and may_return(case, policy):
         workorders.order(unit, "reconnect", case.account, case.meter, cause=f"epoch-{case.epoch}", at=world.now)
     return ended, ""
+
+
+def _off(case: Case) -> bool:
+    """Whether supply is off, or may be: an unknown relay counts as open, but for one that nobody ever saw or drove."""
+    if case.relay is RelayState.UNKNOWN:
+        return case.relay_at is not None or case.service is not Service.CONNECTED
+    return case.relay is RelayState.OPEN or case.service is Service.DISCONNECTED
