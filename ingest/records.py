@@ -204,6 +204,9 @@ class HandheldMessage:
     accuracy_m: float | None = None
     person: str = ""
     detail: str = ""
+    datum: str = "WGS84"  # of the position; Chinese map layers (GCJ02, BD09) lie 100 to 700 m off
+    serial_out: str = ""  # swap: the meter that was taken down
+    register_out_wh: int | None = None  # swap: its last register
 
 
 @dataclass(frozen=True, slots=True)
