@@ -1,4 +1,4 @@
-"""A meter's readings go in, what was consumed comes out: rollover at the last digit, replacement and multiplier included."""
+"""A meter's readings go in, what was consumed comes out: rollover, replacement and multiplier included."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class Reading:
     multiplier: Decimal = Decimal(1)
 
 
-def advanced(before: int, after: int, modulus: int) -> int:
+def advanced(before: Decimal, after: Decimal, modulus: Decimal) -> Decimal:
     """How far a register that restarts at ``modulus`` moved on from ``before`` to ``after``.
 
-    >>> advanced(8865, 9975, 10_000), advanced(9_990, 15, 10_000)
-    (1110, 25)
+    >>> advanced(Decimal(9_990), Decimal(15), Decimal(10_000))
+    Decimal('25')
     """
     return after - before if after >= before else after - before + modulus
 
@@ -37,9 +37,8 @@ def consumed(readings: Sequence[Reading]) -> Decimal:
     for reading in readings:
         modulus = Decimal(10) ** reading.digits
         if not 0 <= reading.register < modulus:
-            raise IngestError(f"meter {reading.meter}: {reading.register} does not fit a register of {reading.digits} digits")
+            raise IngestError(f"meter {reading.meter}: {reading.register} does not fit {reading.digits} digits")
         if reading.event != "install" and reading.meter in last:
-            step = reading.register - last[reading.meter]
-            total += (step if step >= 0 else step + modulus) * reading.multiplier
+            total += advanced(last[reading.meter], reading.register, modulus) * reading.multiplier
         last[reading.meter] = reading.register
     return total

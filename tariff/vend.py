@@ -1,7 +1,7 @@
 """An amount of money goes in, the Wh that it buys come out: the exact inverse of the bill, whatever the book says.
 
-The bill's total rises with energy, so the largest energy whose bill stays within the money is found by halving; ladders,
-taxes on taxes and roundings need no formula of their own. Fixed charges fall on the first purchase of the period.
+The bill's total rises with energy, so the largest energy whose bill stays within the money is found by halving;
+ladders, taxes on taxes and roundings need no formula of their own. Fixed charges fall on the first purchase of the period.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,8 +40,8 @@ def vend(
 ) -> Sale:
     """Energy for ``money_micro`` at the UTC instant ``at``, after ``bought_wh`` of the same billing period.
 
-    ``first``: the period's first purchase, which bears its fixed charges. Up to ``arrears_percent`` of the money goes to
-    ``arrears_micro`` first. A purchase that cannot pay the fixed charges buys nothing and returns all of the rest.
+    ``first``: the period's first purchase, which bears its fixed charges. Up to ``arrears_percent`` of the money goes
+    to ``arrears_micro`` first. A purchase that cannot pay the fixed charges buys nothing and returns all of the rest.
     """
     share = min(arrears_micro, money_micro * arrears_percent // 100)
     purse = money_micro - share

@@ -1,0 +1,289 @@
+"""A case's ``tariff.json`` goes in, the text of a tariff book comes out, with the series files that it names.
+
+Where the neutral form leaves a spelling open, the likely ones are read; what is not understood is an error.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.cases.toml_text import document
+
+Table = dict[str, Any]
+UNITS = {
+    "kWh": ("kWh", "none"),
+    "kWh_per_day": ("kWh_per_day", "none"),
+    "kWh_per_kw": ("kWh_per_kw", "none"),
+    "kWh_per_kW": ("kWh_per_kw", "none"),
+    "kWh_per_30_days": ("kWh_per_30_days", "none"),
+    "kWh_per_30_days_rounded": ("kWh_per_30_days", "kWh"),
+}
+KW_NAMES = ("contract_kw", "contracted_kw", "sanctioned_kw", "demand_kw", "kw", "peak_kw")
+KNOWN_ENERGY = {"id", "kind", "quantity", "prices", "price", "ladder", "credit", "dynamic", "note"}
+
+
+class NotUnderstoodError(Exception):
+    """Something in a neutral tariff that this adapter cannot translate."""
+
+
+@dataclass
+class Translation:
+    """The book under way, the context's names, and the series files by name."""
+
+    context: Table
+    minutes: int
+    series: dict[str, str] = field(default_factory=dict)
+
+
+def book(tariff: Table, context: Table, minutes: int) -> tuple[str, dict[str, bytes]]:
+    """The TOML text of ``tariff`` and its series files; ``minutes`` is the length of the case's intervals."""
+    work = Translation(context, minutes)
+    table: Table = {
+        "schema": "prewatt.book/1",
+        "title": tariff.get("name", "case"),
+        "currency": tariff["currency"],
+        "zone": tariff["timezone"],
+        "decimals": int(tariff.get("decimals", 2)),
+        "rounding": tariff.get("rounding", "half_up"),
+        "round_lines": tariff.get("round_lines", "line"),
+    }
+    if tariff.get("total_decimals") is not None:
+        table["total_decimals"] = int(tariff["total_decimals"])
+    table["version"] = [_version(version, work, tariff) for version in tariff["versions"]]
+    return document(table), {name: text.encode() for name, text in work.series.items()}
+
+
+def _version(version: Table, work: Translation, tariff: Table) -> Table:
+    table: Table = {"from": str(version["from"])}
+    for key in ("default_period", "holiday_as"):
+        found = version.get(key, tariff.get(key))
+        if found is not None:
+            table[key] = found if key == "default_period" else _holiday_as(found)
+    holidays = version.get("holidays", tariff.get("holidays"))
+    if holidays:
+        table["holidays"] = [str(day) for day in holidays]
+    periods = version.get("periods", tariff.get("periods", []))
+    if periods:
+        table["window"] = [_window(period) for period in periods]
+    known: list[str] = []
+    table["component"] = []
+    for component in version["components"]:
+        table["component"].append(_component(component, work, known))
+        known.append(component["id"])
+    return table
+
+
+def _holiday_as(value: Any) -> Any:
+    return int(value) if str(value).isdigit() else value
+
+
+def _window(period: Table) -> Table:
+    table: Table = {"period": _first(period, "period", "name", "id")}
+    for key in ("months", "days"):
+        if period.get(key):
+            table[key] = [int(one) for one in period[key]]
+    if period.get("from") is not None:
+        table["from"], table["to"] = str(period["from"]), str(period["to"])
+    if period.get("dates"):
+        table["dates"] = list(_dates(period["dates"]))
+    return table
+
+
+def _dates(dates: Any) -> Iterable[str]:
+    if isinstance(dates, dict):
+        yield f"{dates['from']}..{dates['to']}"
+        return
+    for one in dates:
+        if isinstance(one, dict):
+            yield f"{one['from']}..{one['to']}"
+        else:
+            yield f"{one[0]}..{one[1]}" if isinstance(one, list) else str(one)
+
+
+def _first(table: Table, *names: str, default: Any = None) -> Any:
+    for name in names:
+        if table.get(name) is not None:
+            return table[name]
+    if default is None:
+        raise NotUnderstoodError(f"none of {', '.join(names)} in {json.dumps(table)}")
+    return default
+
+
+def _component(component: Table, work: Translation, known: list[str]) -> Table:
+    kind = component["kind"]
+    makers = {
+        "energy": _energy,
+        "fixed": _fixed,
+        "demand": _demand,
+        "percent": _percent,
+        "minimum": _minimum,
+        "pf_adjust": _pf_adjust,
+        "free_kwh": _free_kwh,
+    }
+    if kind not in makers:
+        raise NotUnderstoodError(f"component kind {kind!r}")
+    made = makers[kind](component, work)
+    if "of" in made and isinstance(made["of"], list):
+        made["of"] = [one for one in made["of"] if one in known] or made["of"]
+    return {"id": component["id"], "kind": kind, **made}
+
+
+def _energy(component: Table, work: Translation) -> Table:
+    unknown = set(component) - KNOWN_ENERGY
+    if unknown:
+        raise NotUnderstoodError(f"energy component with {sorted(unknown)}")
+    table: Table = {}
+    if component.get("quantity"):
+        table["quantity"] = component["quantity"]
+    credit = component.get("credit")
+    if credit is True or str(credit) == "-1":
+        table["credit"] = True
+    if component.get("dynamic") is not None:
+        return {**table, **_dynamic(component, work)}
+    prices = component.get("prices") or component.get("price")
+    if isinstance(prices, str):
+        prices = {"*": [prices]}
+    if prices:
+        table["prices"] = {name: [tiers] if isinstance(tiers, str) else tiers for name, tiers in prices.items()}
+    if component.get("ladder"):
+        table["ladder"] = _ladder(component["ladder"], work)
+    return table
+
+
+def _dynamic(component: Table, work: Translation) -> Table:
+    dynamic = component["dynamic"]
+    if dynamic is True:
+        dynamic = _first(work.context, "dynamic", "prices", component["id"])
+    if isinstance(dynamic, dict) and "prices" in dynamic:
+        dynamic = dynamic["prices"]
+    pairs = dynamic.items() if isinstance(dynamic, dict) else [_pair(one) for one in dynamic]
+    name = f"{component['id']}.csv"
+    work.series[name] = "".join(f"{stamp},{price}\n" for stamp, price in pairs)
+    return {"series": name, "series_minutes": work.minutes}
+
+
+def _pair(one: Any) -> tuple[str, str]:
+    return (one["start"], one["price"]) if isinstance(one, dict) else (one[0], one[1])
+
+
+def _ladder(ladder: Table, work: Translation) -> Table:
+    mode = ladder.get("mode", "graduated")
+    by_period = ladder.get("scope") == "period" or isinstance(ladder.get("limits"), dict)
+    unit, rounding = UNITS[ladder.get("limit_unit", "kWh")]
+    allocate = "per_period" if by_period else ladder.get("allocate", "chronological")
+    table: Table = {"mode": mode, "reset": ladder.get("reset", "bill"), "allocate": allocate, "limit_unit": unit}
+    if rounding != "none":
+        table["round_limits"] = rounding
+    if unit == "kWh_per_kw":
+        table["kw"] = next((name for name in KW_NAMES if name in work.context), "demand_kw")
+    for key in ("limits", "limits_by_months"):
+        if ladder.get(key) is not None:
+            table[key] = ladder[key]
+    if ladder.get("classes"):
+        table["classes"] = [_class(one) for one in ladder["classes"]]
+    if ladder.get("adders"):
+        table["adders"] = list(_adders(ladder["adders"]))
+    return table
+
+
+def _class(one: Table) -> Table:
+    prices = one["prices"]
+    table: Table = {"prices": prices, "limits": one.get("limits") or []}
+    if one.get("up_to") is not None:
+        table["up_to"] = str(one["up_to"])
+    if one.get("volume") or one.get("mode") == "volume":
+        table["volume"] = True
+    return table
+
+
+def _adders(adders: Any) -> Iterable[Table]:
+    """Household adders: a list of rules, one rule, or a mapping from a context quantity to kWh for each unit of it."""
+    if isinstance(adders, dict) and not {"kwh", "add"} & set(adders):
+        for name, kwh in adders.items():
+            yield {"attribute": name, "at_least": "1", "per": "above", "kwh": kwh}
+        return
+    for one in [adders] if isinstance(adders, dict) else adders:
+        kwh = _first(one, "kwh", "add", "amount", "adds")
+        name = _first(one, "attribute", "when", "context", "if", "quantity", "per", default="household")
+        table: Table = {"attribute": name, "kwh": kwh}
+        least = next((one[key] for key in ("at_least", "min", "ge", "from", "over") if one.get(key) is not None), None)
+        if least is not None:
+            table["at_least"] = str(least)
+        else:
+            table.update({"at_least": "1", "per": "above"})
+        yield table
+
+
+def _fixed(component: Table, _work: Translation) -> Table:
+    table: Table = {"per": component.get("per", "bill")}
+    if component.get("by_total"):
+        keys = ("up_to", "amount")
+        rows = component["by_total"]
+        table["by_total"] = [{key: str(one[key]) for key in keys if one.get(key) is not None} for one in rows]
+    else:
+        table["amount"] = _first(component, "amount", "price")
+    return table
+
+
+def _demand(component: Table, work: Translation) -> Table:
+    table: Table = {}
+    blocks = component.get("blocks")
+    if isinstance(blocks, list) and blocks and isinstance(blocks[0], dict):
+        table["prices"] = [_first(one, "price", "amount") for one in blocks]
+        table["limits"] = [str(_first(one, "up_to", "limit")) for one in blocks[:-1]]
+    elif blocks or component.get("limits"):
+        table["prices"] = _first(component, "prices", "price")
+        table["limits"] = [str(one) for one in (component.get("limits") or blocks)]
+    else:
+        price = _first(component, "price", "prices", "amount")
+        table["price"] = price[0] if isinstance(price, list) else price
+    period = component.get("period") or component.get("periods")
+    if period and period != "*":
+        table["periods"] = [period] if isinstance(period, str) else list(period)
+    ratchet = component.get("ratchet")
+    if ratchet:
+        percent = _first(ratchet, "percent", "share") if isinstance(ratchet, dict) else str(ratchet)
+        table["ratchet_percent"] = _percentage(str(percent))
+    for name in ("minimum_kw", "min_kw", "minimum"):
+        if component.get(name) is not None:
+            table["minimum_kw"] = str(component[name])
+    for name in ("window_min", "window", "minutes"):
+        if component.get(name) is not None:
+            table["window_min"] = int(component[name])
+    if component.get("round_kw") is not None or component.get("kw_decimals") is not None:
+        table["round_kw"] = int(_first(component, "round_kw", "kw_decimals"))
+    return table
+
+
+def _percentage(text: str) -> str:
+    """A share such as 0.8 is written as 80 percent."""
+    whole, _, digits = text.partition(".")
+    if whole.strip("+") not in ("0", "1") or (whole == "1" and digits.strip("0")):
+        return text
+    return str(int(whole) * 100) if not digits else f"{int((digits + '00')[:2])}.{(digits + '000')[2:] or '0'}"
+
+
+def _percent(component: Table, _work: Translation) -> Table:
+    of = component.get("of") or []
+    return {"percent": str(component["percent"]), "of": [of] if isinstance(of, str) else of}
+
+
+def _minimum(component: Table, _work: Translation) -> Table:
+    of = component.get("of") or []
+    return {"amount": _first(component, "amount", "minimum"), "of": [of] if isinstance(of, str) else of}
+
+
+def _pf_adjust(component: Table, _work: Translation) -> Table:
+    standard = str(_first(component, "standard", "target", default="0.90"))
+    of = component.get("of") or []
+    return {"standard": standard.ljust(4, "0"), "of": [of] if isinstance(of, str) else of}
+
+
+def _free_kwh(component: Table, _work: Translation) -> Table:
+    of = component.get("of", "energy")
+    kwh = str(_first(component, "kwh", "amount", "quantity"))
+    table: Table = {"kwh": kwh, "of": of if isinstance(of, str) else of[0]}
+    if component.get("price") is not None:
+        table["price"] = str(component["price"])
+    return table
