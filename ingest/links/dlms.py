@@ -3,7 +3,7 @@
 The rules: one association per visit and device, devices side by side; who the meter is comes first; a read taken late
 is taken from the load profile instead, whose rows lie exactly on slot ends; a clock more than two minutes off flags
 what it stamped and refuses a disconnection; a relay is driven only with a higher fence, before its expiry, and is read
-back. A read is tried once more on a fresh connection when the old one broke, a drive never. Nothing that the wire says
+back. A read is tried again on a fresh connection when the old one broke, a drive never. Nothing that the wire says
 raises.
 """
 
@@ -52,10 +52,13 @@ SAYS_NO = frozenset(
         "exception",
     }
 )
-_AGAIN = ("closed",)
+TRIES_ALONE = 2
+"""More attempts at a read whose connection broke, without other devices beside it."""
 _LOOK = (Quantity.IMPORT, Quantity.EXPORT, Quantity.POWER, Quantity.VOLTAGE)
 _CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT))
 _OFFSET_LIMIT_S = 32_767  # the lake keeps offsets as int16
+Work = Callable[[DlmsVisit], Awaitable[tuple[MeterRead, ...]]]
+Visited = tuple[DlmsVisit, tuple[MeterRead, ...], WireRefusal | None]
 
 
 class DlmsLink:
@@ -89,6 +92,7 @@ class DlmsLink:
         self._late_s = late_s
         self._drivers = drivers if drivers is not None else installed.drivers()
         self._turns: dict[int, asyncio.Lock] = {}
+        self._alone = asyncio.Lock()
         self._watch = RegisterWatch()
         self._fenced = FencedDrives(clock, fences, says_no=SAYS_NO)
 
@@ -149,25 +153,33 @@ class DlmsLink:
         timeout_s = self._timeout_s if self._timeout_s is not None else driver.timeout_s
         return DlmsVisit(self._concentrator, self._clock, self.gateway, point, driver, timeout_s)
 
-    async def _visit(
-        self, point: MeterPoint, work: Callable[[DlmsVisit], Awaitable[tuple[MeterRead, ...]]]
-    ) -> tuple[DlmsVisit, tuple[MeterRead, ...], WireRefusal | None]:
-        """One association around ``work``; a connection that broke under it is opened anew, once."""
-        async with self._turn(point):
-            for last in (False, True):
-                visit = self._new_visit(point)
-                try:
-                    await visit.open(self._secrets)
-                    reads = await work(visit)
-                    await visit.close()
-                    return visit, reads, None
-                except WireRefusal as refusal:
-                    await visit.close()
-                    if last or refusal.reason not in _AGAIN:
-                        return visit, (), refusal
-        raise AssertionError("unreachable: the second attempt always returns")
+    async def _visit(self, point: MeterPoint, work: Work) -> Visited:
+        """One association around ``work``, tried again when the connection broke under it.
 
-    async def _poll(self, point: MeterPoint, work: Callable[[DlmsVisit], Awaitable[tuple[MeterRead, ...]]]) -> Poll:
+        Then one device at a time: the one that breaks the framing must not take the others down with it again.
+        """
+        async with self._turn(point):
+            result = await self._attempt(point, work)
+            for _ in range(TRIES_ALONE):
+                if result[2] is None or result[2].reason != "closed":
+                    break
+                async with self._alone:
+                    result = await self._attempt(point, work)
+        return result
+
+    async def _attempt(self, point: MeterPoint, work: Work) -> Visited:
+        visit = self._new_visit(point)
+        reads: tuple[MeterRead, ...] = ()
+        refused: WireRefusal | None = None
+        try:
+            await visit.open(self._secrets)
+            reads = await work(visit)
+        except WireRefusal as refusal:
+            refused = refusal
+        await visit.close()
+        return visit, reads, refused
+
+    async def _poll(self, point: MeterPoint, work: Work) -> Poll:
         visit, reads, refusal = await self._visit(point, work)
         if refusal is not None:
             visit.found(refusal.reason, str(refusal))

@@ -63,7 +63,7 @@ class Concentrator:
             await self._open_once()
         device = self._devices.get((unit, client))
         if device is None:
-            device = self._devices[unit, client] = Device(unit, client, Dialogue(secret))
+            device = self._devices[unit, client] = Device(unit, client, Dialogue(secret, start=unit * 5))
         elif device.dialogue.state is not State.IDLE:
             device.dialogue.give_up()
         return device

@@ -88,13 +88,16 @@ class Step(NamedTuple):
 
 
 class Dialogue:
-    """The client's side; ``secret`` is None without authentication, else the LLS password."""
+    """The client's side; ``secret`` is None without authentication, else the LLS password.
 
-    def __init__(self, secret: bytes | None = None) -> None:
+    ``start`` sets the first invoke-id: neighbours that start apart do not take each other's misrouted answers.
+    """
+
+    def __init__(self, secret: bytes | None = None, *, start: int = 0) -> None:
         self.state = State.IDLE
         self.agreed = acse.Initiate(conformance=0)
         self._secret = secret
-        self._last_id = 0
+        self._last_id = start % _IDS
         self._burnt: set[int] = set()
         self._asked: apdu.Request | None = None
         self._want_raw = False
