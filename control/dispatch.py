@@ -23,8 +23,8 @@ from storage.unit import Reader, Unit
 from storage.writer import Priority
 
 T = TypeVar("T")
+_EPOCH = datetime(1970, 1, 1)
 Tell = Callable[[Unit, Told, World], None]
-Answer = Poll | RelayReport | DriveOutcome
 
 
 class Dispatcher:
@@ -146,7 +146,7 @@ class Dispatcher:
             why = "no_approval" if waiting else "no_link"
             await self._commit(lambda unit: self._waits(unit, command.command, why))
             return None
-        if self._needs_session(command, world):
+        if self._needs_session(command):
             if self.draining and command.action is Action.DISCONNECT:
                 return None
             poll = await self._poll(link, point)
@@ -158,7 +158,7 @@ class Dispatcher:
             return None
         return await self._commit(lambda unit: sending.send(unit, command.command, self._world()))
 
-    def _needs_session(self, command: Command, world: World) -> bool:
+    def _needs_session(self, command: Command) -> bool:
         """A disconnection needs serial, register and load of this session; a reconnection only a serial, ever."""
         visit = self._store.read(lambda reader: reader.get(Visit, command.meter))
         if command.action is Action.CONNECT:
@@ -195,7 +195,7 @@ class Dispatcher:
         """One session for register, load, serial and relay; silence is a poll without reads."""
         slot = timedelta(minutes=point.slot_min)
         now = self._clock.now()
-        end = datetime.min + (now - datetime.min) // slot * slot
+        end = _EPOCH + (now - _EPOCH) // slot * slot
         answer = await self._within(link.poll(point, end))
         if isinstance(answer, Poll):
             return replace(answer, at=settings.to_ms(answer.at))
@@ -231,7 +231,7 @@ class Dispatcher:
     def _told(self, unit: Unit, told: Told) -> None:
         self._tell(unit, told, self._world())
 
-    async def _within(self, answer: Awaitable[Answer]) -> Answer | str:
+    async def _within(self, answer: Awaitable[T]) -> T | str:
         """An answer within its time, or the word for why there is none; a link that fails stops nothing else."""
         try:
             async with asyncio.timeout(self._world().settings.answer_s):
