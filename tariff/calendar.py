@@ -124,11 +124,7 @@ def _iso(minute: Any) -> str:
 
 def _periods(version: Version, day: Ints, month: Ints, minute: Ints, names: list[str]) -> Ints:
     """Index into ``names`` (grown as needed) of each row's period."""
-    holidays = np.array([_day(text) for text in version.holidays], np.int64)
-    holiday = np.isin(day, holidays)
-    weekday = (day + 3) % 7 + 1
-    if version.holiday_as.isdigit():
-        weekday = np.where(holiday, int(version.holiday_as), weekday)
+    holiday, weekday = _kinds_of_day(version, day)
     result = np.full(len(day), _index(names, version.default_period), np.int64)
     for window in reversed(version.windows):
         rows = _matches(window, day, month, minute, weekday=weekday, holiday=holiday)
@@ -136,6 +132,24 @@ def _periods(version: Version, day: Ints, month: Ints, minute: Ints, names: list
     if version.holiday_as and not version.holiday_as.isdigit():
         result[holiday] = _index(names, version.holiday_as)
     return result
+
+
+def _kinds_of_day(version: Version, day: Ints) -> tuple[Bools, Ints]:
+    """Which rows are holidays, and each row's weekday (Monday 1) as the version counts it."""
+    holiday: Bools = np.isin(day, np.array([_day(text) for text in version.holidays], np.int64))
+    weekday = (day + 3) % 7 + 1
+    if version.holiday_as.isdigit():
+        weekday = np.where(holiday, int(version.holiday_as), weekday)
+    return holiday, weekday
+
+
+def first_window(version: Version, day: Ints, month: Ints, minute: Ints) -> Window | None:
+    """The window that one row (arrays of length 1) falls into, None for the default period."""
+    holiday, weekday = _kinds_of_day(version, day)
+    for window in version.windows:
+        if _matches(window, day, month, minute, weekday=weekday, holiday=holiday)[0]:
+            return window
+    return None
 
 
 def _index(names: list[str], name: str) -> int:

@@ -76,7 +76,8 @@ def _above(position: Ints, before: Ints, wh: Ints, edge: Any) -> Ints:
     """Wh of each slot above ``edge``."""
     if edge is kernel.FLOOR:
         return wh
-    return np.maximum(position, edge) - np.maximum(before, edge)
+    gained: Ints = np.maximum(position, edge) - np.maximum(before, edge)
+    return gained
 
 
 def _differences(plan: Plan, exact: Ints, before: Ints) -> Ints:

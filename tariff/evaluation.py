@@ -15,9 +15,7 @@ from tariff.model import Book, Spec
 from tariff.plan import Plan, State
 
 
-def evaluate(
-    plan: Plan, state: State, *, wh: Ints | None = None, reactive_varh: Ints | None = None
-) -> list[Line]:
+def evaluate(plan: Plan, state: State, *, wh: Ints | None = None, reactive_varh: Ints | None = None) -> list[Line]:
     """All lines of n bills at ``state``, in bill order, as if the period ended after ``state.done`` slots.
 
     ``wh`` [n, done] are the energies so far, which only demand charges need, ``reactive_varh`` [n] those of the bill.

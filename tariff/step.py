@@ -74,9 +74,7 @@ def own_slots(stream: Stream, first: int, end: int) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _block(
-    plan: Plan, state: State, after: State, part: slice, energy: tuple[Ints, Ints | None], result: Ints
-) -> None:
+def _block(plan: Plan, state: State, after: State, part: slice, energy: tuple[Ints, Ints | None], result: Ints) -> None:
     """Advance the accounts ``part``: fill their rows of ``after`` and of ``result``."""
     wh, out = energy
     after.used[part] = state.used[part] + wh.sum(axis=1)
@@ -110,9 +108,7 @@ def own_energy(stream: Stream, wh: Ints, out: Ints | None, own: slice, first: in
     return found
 
 
-def _stream(
-    plan: Plan, state: State, after: State, part: slice, *, index: int, low: int, high: int, wh: Ints
-) -> Ints:
+def _stream(plan: Plan, state: State, after: State, part: slice, *, index: int, low: int, high: int, wh: Ints) -> Ints:
     """One stream's step for the accounts ``part``: F(t) of its own slots, from the step's first slot on."""
     stream = plan.streams[index]
     columns = slice(stream.first_line, stream.first_line + stream.prices.size)

@@ -1,7 +1,7 @@
 """An amount of money goes in, the Wh that it buys come out: the exact inverse of the bill, whatever the book says.
 
 The bill's total rises with energy, so the largest energy whose bill stays within the money is found by halving;
-ladders, taxes on taxes and roundings need no formula of their own. Fixed charges fall on the first purchase of the period.
+ladders, taxes on taxes and roundings need no formula of their own. Fixed charges fall on the period's first purchase.
 """
 
 from collections.abc import Callable, Mapping

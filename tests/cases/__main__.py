@@ -135,7 +135,8 @@ def _running(book: Book, wanted: Table, reads: Reads, attributes: dict[str, str]
     wh[0, slot], export[0, slot] = usage.wh[inside], usage.export_wh[inside]  # type: ignore[index]
     state = plan.zero(1, statement.carried(book, start, usage, attributes))
     _, exact = rating.advance(plan, state, 0, wh, export)
-    return [[reads.starts[row], money.text(int(exact[0, at]), plan.scale)] for row, at in zip(inside, slot, strict=True)]
+    pairs = zip(inside, slot, strict=True)
+    return [[reads.starts[row], money.text(int(exact[0, at]), plan.scale)] for row, at in pairs]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,180 @@
+"""One bill's energies go in, the why of every charge comes out: slot, window, tier, price, version and source.
+
+A step is what one slot put on one line of the bill; the steps of a line add up to its quantity, and their exact amounts
+to the exact charge that the line rounds.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from tariff import calendar as calendars
+from tariff import money
+from tariff.calendar import Calendar
+from tariff.lines import energy_lines
+from tariff.model import Book, Version, Window
+from tariff.plan import Plan, State, compile
+from tariff.step import advance
+from tariff.usage import Usage, placed
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Why one slot cost what it did on one line. Times naive; ``start`` is UTC and ``local`` the book's wall clock.
+
+    ``position_kwh`` is where the ladder stood after the slot, ``amount`` the exact charge before the line's rounding.
+    """
+
+    start: datetime
+    local: datetime
+    component: str
+    period: str
+    window: str
+    tier: int
+    kwh: str
+    price: str
+    amount: str
+    position_kwh: str
+    limits_kwh: tuple[str, ...]
+    version: str
+    book: str
+    book_hash: str
+    source: Mapping[str, str]
+
+
+def steps(
+    book: Book,
+    start: datetime,
+    end: datetime,
+    usage: Usage,
+    *,
+    attributes: Mapping[str, str] | None = None,
+    carried: Mapping[str, int] | int | None = None,
+    at: datetime | None = None,
+    line: tuple[str, str, str, int | None] | None = None,
+) -> tuple[Step, ...]:
+    """All steps of the bill [start, end), or only those of the slot that holds ``at``, or of one ``line``.
+
+    ``line`` is (id, version, period, tier) as a BillLine has them. Where a class ladder or pro-rata sharing prices the
+    whole span, the tier of a slot is only known at the end: such steps carry the class or the whole of the tiers.
+    """
+    plan = compile(book, start, end, usage.minutes, attributes)
+    wh, export, _ = placed(plan, usage, end)
+    state = plan.zero(1, carried)
+    found: list[Step] = []
+    first, last = 0, plan.slots
+    if at is not None:
+        first = max(0, min(plan.slots - 1, (at - start) // timedelta(minutes=usage.minutes)))
+        last = first + 1
+        if first:
+            state, _ = advance(plan, state, 0, wh[:, :first], None if export is None else export[:, :first])
+    for slot in range(first, last):
+        one = slice(slot, slot + 1)
+        after, _ = advance(plan, state, slot, wh[:, one], None if export is None else export[:, one])
+        found += [step for step in _slot(plan, state, after, slot) if line is None or line == _line(step)]
+        state = after
+    return tuple(found)
+
+
+def _line(step: Step) -> tuple[str, str, str, int]:
+    return step.component, step.version, step.period, step.tier
+
+
+def _slot(plan: Plan, before: State, after: State, slot: int) -> Iterator[Step]:
+    """What the slot added to each line that it touched."""
+    calendar, book = plan.calendar, plan.book
+    local = calendars.EPOCH + timedelta(days=int(calendar.day[slot]), minutes=int(calendar.minute[slot]))
+    version = book.versions[int(calendar.version[slot])]
+    for component in dict.fromkeys(stream.component for stream in plan.streams):
+        earlier = {(one.version, one.period, one.tier): one for one in energy_lines(plan, before, component)}
+        for now in energy_lines(plan, after, component):
+            then = earlier[(now.version, now.period, now.tier)]
+            wh, charge = now.wh[0] - then.wh[0], now.exact[0] - then.exact[0]
+            if not wh and not charge:
+                continue
+            position, limits = _ladder(plan, after, component, slot)
+            yield Step(
+                start=calendar.start + timedelta(minutes=calendar.slot_min * slot),
+                local=local,
+                component=component,
+                period=now.period,
+                window=describe(matching(version, calendar, slot), version),
+                tier=now.tier,
+                kwh=_text(wh, 3),
+                price=now.price[0] or _price(plan, component, slot),
+                amount=_text(charge, plan.scale),
+                position_kwh=_text(position, 3),
+                limits_kwh=tuple(_text(limit, 3) for limit in limits),
+                version=version.label,
+                book=book.name,
+                book_hash=book.hash,
+                source=dict(version.source) or dict(book.source),
+            )
+
+
+def _text(value: int, scale: int) -> str:
+    """Decimal text of an integer or a Fraction at ``scale``."""
+    if getattr(value, "denominator", 1) == 1:
+        return money.text(int(value), scale)
+    return money.text(int(money.divide(value.numerator * 10**6, value.denominator)), scale + 6)
+
+
+def _ladder(plan: Plan, state: State, component: str, slot: int) -> tuple[int, tuple[int, ...]]:
+    """Position of the component's ladder after the slot and its limits there, in Wh."""
+    for index, stream in enumerate(plan.streams):
+        if stream.component != component:
+            continue
+        own = slot if stream.columns is None else int(np.searchsorted(stream.columns, slot))
+        if stream.columns is None or (own < len(stream.columns) and stream.columns[own] == slot):
+            return int(state.position[0, index]), tuple(int(limit) for limit in stream.limits[:, own])
+    return 0, ()
+
+
+def _price(plan: Plan, component: str, slot: int) -> str:
+    """The price that a numeric series gives the slot."""
+    for stream in plan.streams:
+        if stream.component == component and stream.slot_prices is not None:
+            own = slot if stream.columns is None else int(np.searchsorted(stream.columns, slot))
+            if own < len(stream.slot_prices) and (stream.columns is None or stream.columns[own] == slot):
+                return money.text(abs(int(stream.slot_prices[own])), plan.price_scale)
+    return ""
+
+
+def matching(version: Version, calendar: Calendar, slot: int) -> Window | None:
+    """The window that gave the slot its period; None where it is the version's default."""
+    rows = (row[slot : slot + 1] for row in (calendar.day, calendar.month, calendar.minute))
+    return calendars.first_window(version, *rows)
+
+
+def describe(window: Window | None, version: Version) -> str:
+    """A window in words.
+
+    >>> from datetime import datetime
+    >>> version = Version("2025", datetime(2025, 1, 1), (), "valley", (), "", ())
+    >>> describe(Window("peak", 480, 1320, months=(7, 8)), version), describe(None, version)
+    ('08:00-22:00, months 7 8', 'default (valley)')
+    """
+    if window is None:
+        return f"default ({version.default_period})"
+    parts = []
+    if window.begin != window.end:
+        clocks = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in (window.begin, window.end or calendars.DAY_MIN))
+        parts.append("-".join(clocks))
+    if window.months:
+        parts.append("months " + " ".join(str(month) for month in window.months))
+    if window.days:
+        parts.append(" ".join(DAYS[day - 1] for day in window.days))
+    if window.dates:
+        parts.append(" ".join(first if first == last else f"{first}..{last}" for first, last in window.dates))
+    if window.holidays is not None:
+        parts.append("holidays" if window.holidays else "no holidays")
+    return ", ".join(parts) or "always"
+
+
+def sources(book: Book) -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """Each version's label with where its prices were published."""
+    return tuple((version.label, dict(version.source) or dict(book.source)) for version in book.versions)
