@@ -9,10 +9,11 @@ from typing import Any
 
 from control import commands, fences
 from control.commands import Event
-from control.records import Action, Command, CommandEvent, Service, Wanted
+from control.records import Action, Command, CommandEvent, CommandState, Service, Wanted
 from storage.unit import Reader, Unit
 
 LIVE_STATES = sorted(state.value for state in commands.LIVE)
+CLOCK_COMMANDS = 50  # reconnects of one account looked through for the start of its clock
 LEFT_STATES = sorted(state.value for state in commands.LEFT)
 
 
@@ -105,6 +106,17 @@ def reconnect(
         clock_started=clock,
     )
     return request(unit, made, at) or made
+
+
+def clock_of(reader: Reader, account: str, now: datetime) -> datetime:
+    """When the reconnect clock of ``account`` started: with its oldest reconnect since the last one that succeeded."""
+    started = now
+    for command in reader.find(Command, account=account, order=("-requested", "-fence"), limit=CLOCK_COMMANDS):
+        if command.action is not Action.CONNECT or command.state is CommandState.VERIFIED:
+            break
+        if command.clock_started is not None and command.reason != "not_ordered":
+            started = min(started, command.clock_started)
+    return started
 
 
 def want(unit: Unit, account: str, service: Service, at: datetime, reason: str) -> None:

@@ -1,7 +1,7 @@
 """What is due to be told goes in, notice rows come out in the decision's own transaction; sending is a second step.
 
 The rows are the outbox: once per account, epoch, rung and recipient, whatever crashes or is repeated. A message may
-leave twice after a crash (its id is the same), it is never lost. Delivery receipts are stored: they guard the disconnection.
+leave twice after a crash (its id is the same), it is never lost. Delivery receipts are stored: they guard the cut.
 """
 
 import asyncio

@@ -48,6 +48,11 @@ def lapse(unit: Unit, command: Command, world: World) -> None:
     _ended(unit, command, Event.EXPIRE, world, "valid_until")
 
 
+def cancel(unit: Unit, command: Command, world: World, why: str) -> None:
+    """Stop a command that has not left."""
+    _ended(unit, command, Event.CANCEL, world, why)
+
+
 def _held(unit: Unit, command: Command, case: Case, world: World, why: str) -> None:
     """A guard is false: end the command where waiting cannot help, else ask again soon."""
     guard = why.partition(":")[0]

@@ -23,6 +23,7 @@ class Settings:
     ready_call_s: int = 2 * 3600  # a relay that waits for the customer's hand: then somebody calls
     dark_check_s: int = 2 * 3600  # closed by its own word, but no load since: then somebody looks
     clock_step_s: int = 120  # a host clock that steps further holds disconnections
+    trust_clock: bool = False  # a declared test clock may jump: its steps hold nothing
     clock_trust_s: int = 15 * 60  # how long after a step it must have run true again
     device_clock_s: int = 120  # a meter's clock that is further off refuses disconnections only
     live_channel_s: int = 15 * 60  # a live payment channel is reconciled within this
@@ -34,6 +35,10 @@ class Settings:
     compensation_micro: int = 0  # paid into the account after a wrong disconnection, by the house's rules
     due_days: int = 15  # post-paid: a bill is due so many days after its period
     unknown_order_s: int = 24 * 3600  # a relay unknown this long is looked at on site
+    approval_s: int = 24 * 3600  # a request that nobody approved is dropped
+    sweep_s: int = 300  # accounts whose supply is not simply on are looked at again
+    offload: bool = True  # rate and publish in a worker thread; False on virtual time
+    history_days: int = 28  # of hourly use behind a forecast
     slice_size: int = 100  # accounts decided in one transaction
     concurrency: int = 64  # commands under way at once, over all links
     command_batch: int = 2_000  # commands looked at in one turn
@@ -42,6 +47,7 @@ class Settings:
     notice_tries: int = 8
     notice_s: float = 30.0  # one channel's time for one message
     notice_age_s: int = 3 * 86_400  # an older notice is not sent any more: it would only confuse
+    drain_s: float = 8.0  # commands under way may finish this long after a stop
     idle_s: float = 5.0  # the engine's turn when nothing wakes it
     cycle_s: int = 3600  # the hourly cycle of collect, rate, decide
     cycle_after_s: int = 30  # after the full hour, so that the slot's registers stand

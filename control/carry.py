@@ -1,0 +1,128 @@
+"""A Case goes in; its decision, and the command, notices or work order that it calls for, are written in one commit."""
+
+from collections.abc import Container
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from control import alerts, commands, fences, guards, journal, notices, sending, workorders
+from control.assemble import World
+from control.commands import Event
+from control.decide import decide
+from control.policy import Policy
+from control.records import Action, Case, Command, CommandState, Decision, Service
+from ingest.records import RelayState
+from storage.unit import Unit
+
+ORDERS = {
+    "protected": "disconnect_by_hand",
+    "disconnect_by_hand": "disconnect_by_hand",
+    "water_minimum_flow": "disconnect_by_hand",
+    "no_read_exhausted": "tamper",
+    "gas_reconnect": "reconnect",
+    "reconnect_by_hand": "reconnect",
+}
+"""Reason of a field order -> kind of work order."""
+QUIET = ("none", "alert")
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What came of one case: its decision, and whether its relay should be read back now."""
+
+    decision: Decision
+    command: str = ""
+    read_back: bool = False
+
+
+def carry(unit: Unit, case: Case, world: World, *, waiting: Container[str] = ()) -> Carried:
+    """Decide on ``case`` (assembled in this transaction) and write all that follows.
+
+    ``waiting`` are accounts whose disconnection the breaker keeps for a later ring.
+    """
+    policy = world.policies[case.klass]
+    decision = decide(case, policy)
+    notices.queue(unit, case, alerts.due(case, policy), world)
+    command = ""
+    if decision.verdict == "connect":
+        command = _connect(unit, case, decision, world)
+    elif decision.verdict in ("disconnect", "request_approval") and case.account not in waiting:
+        command = _disconnect(unit, case, decision, policy, world)
+    elif decision.verdict == "field_order":
+        _order(unit, case, decision, world)
+    elif case.live_action == Action.DISCONNECT:
+        _live(unit, case, decision, policy, world)
+    elif case.service is Service.DISCONNECTED and case.relay is RelayState.CLOSED and not case.live_command:
+        _found_on(unit, case, world)
+    if command or _news(unit, decision):
+        unit.add(decision)
+    return Carried(decision, command, decision.verdict == "read_back")
+
+
+def _connect(unit: Unit, case: Case, decision: Decision, world: World) -> str:
+    clock = journal.clock_of(unit, case.account, world.now)
+    made = journal.reconnect(
+        unit, case.account, case.meter, world.now,
+        reason=decision.reason, policy_version=decision.policy_version, clock=clock, decision=decision.decision,
+    )  # fmt: skip
+    return made.command
+
+
+def _disconnect(unit: Unit, case: Case, decision: Decision, policy: Policy, world: World) -> str:
+    """One disconnection, queued at once or waiting for its approvals; its fence is the next one."""
+    asked = decision.verdict == "request_approval"
+    made = commands.make(
+        Action.DISCONNECT,
+        account=case.account,
+        meter=case.meter,
+        fence=fences.following(unit, case.meter),
+        at=world.now,
+        decision=decision.decision,
+        policy_version=policy.id,
+        reason="exhausted" if case.mode == "prepaid" else "overdue",
+        valid_s=policy.disconnect_valid_min * 60,
+        needs_approval=asked,
+    )
+    if asked:
+        made = replace(made, valid_until=world.now + timedelta(seconds=world.settings.approval_s))
+    written = journal.request(unit, made, world.now)
+    return written.command if written else ""
+
+
+def _order(unit: Unit, case: Case, decision: Decision, world: World) -> None:
+    """A task for a person instead of a command: one per epoch and reason."""
+    cause = f"{decision.reason}-{case.epoch}"
+    kind = ORDERS.get(decision.reason, decision.reason)
+    workorders.order(unit, kind, case.account, case.meter, cause=cause, at=world.now, detail=decision.reason)
+
+
+def _live(unit: Unit, case: Case, decision: Decision, policy: Policy, world: World) -> None:
+    """A disconnection that waits for approvals: queue it when every guard holds, end it when its reason is gone."""
+    command = unit.get(Command, case.live_command)
+    if command is None or command.state is not CommandState.REQUESTED:
+        return
+    false = {guard.name for guard in decision.guards if not guard.value and guard.name.startswith("G")}
+    if world.now >= command.valid_until:
+        sending.lapse(unit, command, world)
+    elif (false & sending.ENDING) - {"G10"}:
+        sending.cancel(unit, command, world, ",".join(sorted(false)))
+    elif not false and all(guard.value for guard in guards.evaluate(case, policy)):
+        valid = world.now + timedelta(minutes=policy.disconnect_valid_min)
+        ready = journal.advance(unit, command, Event.AUTHORISE, world.now, valid_until=valid)
+        journal.advance(unit, ready, Event.QUEUE, world.now)
+
+
+def _found_on(unit: Unit, case: Case, world: World) -> None:
+    """Supply is on though we cut it: somebody closed it by hand. Look on site; the ladder begins anew."""
+    workorders.order(
+        unit, "tamper", case.account, case.meter, cause=f"found_on-{case.relay_at}", at=world.now,
+        detail="relay closed though it was disconnected and nobody ordered it on",
+    )  # fmt: skip
+    journal.want(unit, case.account, Service.CONNECTED, world.now, "found_on")
+
+
+def _news(unit: Unit, decision: Decision) -> bool:
+    """Whether a decision without a command is worth a row: it says something else than the account's last one."""
+    if decision.verdict in QUIET:
+        return decision.verdict == "alert"
+    last = unit.find(Decision, account=decision.account, order="-at", limit=1)
+    return not last or (last[0].verdict, last[0].reason) != (decision.verdict, decision.reason)
