@@ -195,6 +195,10 @@ class ModbusDriver:
         if self.relay is not None and self.relay.verified and self.relay.key:
             raise ProfileError(f"driver {self.name}: no key function {self.relay.key!r}; leave the relay unverified")
 
+    def __hash__(self) -> int:
+        """By name: plans are cached per driver, and its many fractions are slow to hash."""
+        return hash(self.name)
+
     @property
     def switchable(self) -> bool:
         """Whether the relay may be driven: only with a verified read-back."""

@@ -1,7 +1,6 @@
 """A simulated device goes in, a listening loopback socket comes out, that can be closed politely or killed."""
 
 import asyncio
-import contextlib
 
 from sim.ports import Device
 
@@ -39,8 +38,8 @@ class Served:
                     if not self.silent:
                         writer.write(answer)
                 await writer.drain()
-        except OSError:
-            return  # the client went away
+        except (OSError, asyncio.CancelledError):
+            return  # the client went away, or we were killed
         finally:
             self._open.pop(writer, None)
             writer.close()
@@ -56,8 +55,7 @@ class Served:
         for task in open_now.values():
             if task is not None:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, OSError):
-                    await task
+                await asyncio.wait([task])
         if server is not None:
             await server.wait_closed()
 

@@ -181,7 +181,7 @@ class HandheldListener:
         self._acknowledge(arrival)
 
     async def _committed(self, message: HandheldMessage) -> HandheldReply | None:
-        """The sink's reply; None when it cannot commit: nothing is acknowledged, and the message is tried again later."""
+        """The sink's reply; None when it cannot commit: nothing is acknowledged, it is tried again later."""
         for attempt in range(1, SINK_TRIES + 1):
             try:
                 return await self._sink(message)

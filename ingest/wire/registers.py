@@ -8,6 +8,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from ingest.model import Encoding, ModbusDriver, Quantity, Register, WordOrder
 
@@ -44,9 +45,9 @@ def decode(register: Register, data: bytes) -> int | None:
     if int.from_bytes(straight, "big") in register.not_available:
         return None
     raw: int | float = struct.unpack(_FORMAT[register.encoding], straight)[0]
-    if isinstance(raw, float) and not math.isfinite(raw):
-        return None
-    return round(Fraction(raw) * register.scale)
+    if isinstance(raw, int) and register.scale.denominator == 1:
+        return raw * register.scale.numerator
+    return round(Fraction(raw) * register.scale) if math.isfinite(raw) else None
 
 
 def encode(register: Register, value: int) -> bytes:
@@ -54,12 +55,12 @@ def encode(register: Register, value: int) -> bytes:
 
     What does not fit wraps as a counter does (unsigned) or stays at the limit (signed).
     """
-    exact = Fraction(value) / register.scale
+    over, under = value * register.scale.denominator, register.scale.numerator
     if register.encoding is Encoding.FLOAT32:
-        packed = struct.pack(">f", float(exact))
+        packed = struct.pack(">f", over / under)
     else:
         bits = 16 * register.count
-        whole = math.trunc(exact)
+        whole = over // under if over >= 0 else -(-over // under)
         if register.encoding in (Encoding.INT16, Encoding.INT32, Encoding.INT64):
             whole = max(-(1 << (bits - 1)), min((1 << (bits - 1)) - 1, whole))
         else:
@@ -118,7 +119,8 @@ def relay_register(driver: ModbusDriver) -> Register | None:
     return Register(Quantity.RELAY, driver.relay.read, driver.relay.read_address, Encoding.UINT16)
 
 
-def visit_plan(driver: ModbusDriver, quantities: Sequence[Quantity] = ()) -> tuple[Block, ...]:
+@lru_cache(maxsize=1024)
+def visit_plan(driver: ModbusDriver, quantities: tuple[Quantity, ...] = ()) -> tuple[Block, ...]:
     """The reads of one visit, the one that holds the identity first; ``quantities`` narrows it (empty: all).
 
     Identity always belongs to it, in the same block as the values where the map allows.
