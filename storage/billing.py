@@ -1,0 +1,278 @@
+"""A period and the stored intervals go in, bills come out; a posted bill stands in the ledger and clears what accrued.
+
+A bill names what is missing (no interval, or none that may be billed) and where the account ended: its contract's or
+meter's end, or the last interval of a meter that only files speak for. Bills are computed in full each time; posting
+the same one again changes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import numpy as np
+import pyarrow as pa
+
+from ingest.records import Channel, MeterPoint
+from storage.accruals import settle
+from storage.codec import canonical
+from storage.folds import carried, gather
+from storage.positions import billable
+from storage.records import Account, Install, OpenPeriod, Posting, StoredBill
+from storage.store import Store
+from storage.unit import Unit
+from storage.usage import Energies, Grid, Int, Master, at_ms, ms_of, share
+from storage.writer import Priority
+from tariff import statement
+from tariff.calendar import to_utc
+from tariff.model import Book
+from tariff.records import Bill, MissingSpan
+from tariff.statement import ladder_start, period_of
+
+REVENUE = "revenue:energy"
+AFTER = timedelta(days=800)  # how far past a period the end of a file meter is looked for
+SLICE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Whom a bill is for: an account, or a meter without one when only a computation is asked for."""
+
+    account: str
+    book: Book
+    attributes: Mapping[str, str]
+    closed: datetime | None
+
+
+def span_of(book: Book, period: str) -> tuple[datetime, datetime]:
+    """The UTC span of the billing period that begins in local month ``YYYY-MM``; ValueError for other text."""
+    first = datetime.fromisoformat(f"{period}-01").replace(day=book.cycle_day)
+    return period_of(book, to_utc(first, book.zone))
+
+
+def compute(
+    store: Store,
+    period: str,
+    books: Mapping[str, Book],
+    *,
+    book: str | None = None,
+    account: str | None = None,
+) -> list[Bill]:
+    """Compute the bills of ``period`` (YYYY-MM), by account, each on its own book or all on ``book``.
+
+    With ``book`` meters without an account are billed too, under their own number. Accounts with nothing in the period
+    are left out. Raises KeyError for a book or account that does not exist.
+    """
+    installs, points, accounts = store.read(lambda r: (r.find(Install), r.find(MeterPoint), r.find(Account)))
+    known = {one.account: one for one in accounts}
+    if book is not None:
+        free = _unassigned(points, installs, known)
+        installs = [*installs, *free]
+    master = Master(installs, points)
+    if account is not None and account not in master.by_account and account not in known:
+        raise KeyError(account)
+    customers = []
+    for name in sorted(master.by_account) if account is None else [account]:
+        own = known.get(name)
+        tariff = books[book] if book is not None else books[own.book] if own is not None else None
+        if tariff is not None:
+            customers.append(Customer(name, tariff, own.attributes if own else {}, own.closed if own else None))
+    customers.sort(key=lambda one: (one.book.hash, one.account))
+    bills = []
+    for _, group in groupby(customers, key=lambda one: one.book.hash):
+        bills += _of_book(store, master, list(group), period)
+    return sorted(bills, key=lambda bill: bill.account)
+
+
+def _unassigned(
+    points: Sequence[MeterPoint], installs: Sequence[Install], known: Mapping[str, Account]
+) -> list[Install]:
+    """Installs of meters that nobody has, each at an account of its own name."""
+    taken = {install.meter_id for install in installs}
+    return [
+        Install(point.meter_id, point.meter, point.meter, point.serial, datetime(1970, 1, 1))
+        for point in points
+        if point.meter_id not in taken and point.meter not in known
+    ]
+
+
+def _of_book(store: Store, master: Master, customers: Sequence[Customer], period: str) -> list[Bill]:
+    """Bills of customers of one book, from one look at the lake."""
+    span = span_of(customers[0].book, period)
+    begin = ladder_start(customers[0].book, span[0])
+    meters = sorted({meter for one in customers for meter in master.meters(one.account)})
+    energies = Energies.of(gather(store, meters, begin, span[1], None))
+    last = _file_ends(store, master, energies, meters, span[1])
+    bills = (_bill(master, customer, span, energies, last) for customer in customers)
+    return [bill for bill in bills if bill is not None]
+
+
+def bill_of(
+    store: Store, master: Master, customer: Customer, span: tuple[datetime, datetime], fresh: pa.Table | None = None
+) -> Bill | None:
+    """The bill of one customer, with intervals that are not stored yet; None when nothing is in the period."""
+    meters = master.meters(customer.account)
+    energies = Energies.of(gather(store, meters, ladder_start(customer.book, span[0]), span[1], fresh))
+    return _bill(master, customer, span, energies, _file_ends(store, master, energies, meters, span[1]))
+
+
+def _bill(
+    master: Master,
+    customer: Customer,
+    span: tuple[datetime, datetime],
+    energies: Energies,
+    last: Mapping[int, datetime],
+) -> Bill | None:
+    own = master.meters(customer.account)
+    if not own:
+        return None
+    low, high = np.searchsorted(energies.meter_id, [own[0], own[-1] + 1])
+    mine = master.of_account(energies.take(np.arange(low, high)), customer.account)
+    if not (mine.end > ms_of(span[0])).any():
+        return None
+    return one_bill(master, customer, span, mine, ended_at(master, customer, last, span[1]))
+
+
+def _file_ends(
+    store: Store, master: Master, energies: Energies, meters: Sequence[int], end: datetime
+) -> dict[int, datetime]:
+    """When meters that only files speak for spoke last, for those that are silent before the period's end."""
+    last: dict[int, datetime] = {}
+    for meter in meters:
+        point = master.points.get(meter)
+        low, high = np.searchsorted(energies.meter_id, [meter, meter + 1])
+        if point is None or point.protocol != "file" or low == high:
+            continue
+        latest = int(energies.end[low:high].max())
+        if latest < ms_of(end):
+            last[meter] = at_ms(latest)
+    if last:
+        after = Energies.of(store.intervals(end, end + AFTER, sorted(last), None))
+        for meter in np.unique(after.meter_id).tolist():
+            del last[meter]
+    return last
+
+
+def ended_at(master: Master, customer: Customer, file_ends: Mapping[int, datetime], end: datetime) -> datetime | None:
+    """When the account ended inside the period: contract, every meter taken away, or every file meter silent."""
+    stops = []
+    for install in master.by_account.get(customer.account, []):
+        stop = install.end or file_ends.get(install.meter_id)
+        stops.append(stop if stop is not None else end)
+    found = [max(stops, default=end)] + ([customer.closed] if customer.closed is not None else [])
+    return min(found) if min(found) < end else None
+
+
+def one_bill(
+    master: Master, customer: Customer, span: tuple[datetime, datetime], own: Energies, ended: datetime | None
+) -> Bill:
+    """The bill of one customer from its meters' intervals since the ladder's start."""
+    start, end = span
+    book, minutes = customer.book, master.minutes(customer.account, start)
+    grid = Grid(ms_of(start), minutes, (ms_of(end) - ms_of(start)) // (minutes * 60_000))
+    wh, has = _by_slot(own, grid, Channel.IMPORT)
+    export, sold = _by_slot(own, grid, Channel.EXPORT)
+    lag, reacts = _by_slot(own, grid, Channel.REACTIVE)
+    any_slot = np.flatnonzero(has | sold | reacts)
+    ends = (grid.start + (any_slot + 1) * grid.slot_ms).astype("datetime64[ms]")
+    bill = statement.bill(
+        book,
+        customer.account,
+        start,
+        end,
+        ends,
+        wh[any_slot],
+        minutes=minutes,
+        attributes=customer.attributes,
+        ended=ended,
+        carried=carried(book, start, own, minutes, customer.attributes),
+        export_wh=export[any_slot] if sold.any() else None,
+        reactive_varh=lag[any_slot] if reacts.any() else None,
+    )
+    missing = _missing(master, customer.account, grid, has, ended)
+    return replace(bill, missing=missing, complete=not missing)
+
+
+def _by_slot(own: Energies, grid: Grid, channel: Channel) -> tuple[Int, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    """Billable Wh per slot of one channel, and the slots that have any."""
+    taken = share(own.take(np.flatnonzero(own.channel == channel)), grid)
+    good = billable(taken.flags)
+    wh, has = np.zeros(grid.count, np.int64), np.zeros(grid.count, np.bool_)
+    np.add.at(wh, taken.slot[good], taken.wh[good])
+    has[taken.slot[good]] = True
+    return wh, has
+
+
+def _missing(
+    master: Master,
+    account: str,
+    grid: Grid,
+    has: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    ended: datetime | None,
+) -> tuple[MissingSpan, ...]:
+    """Spans without a billable interval while a meter was there and the account had not ended."""
+    ends = grid.start + (np.arange(grid.count) + 1) * grid.slot_ms
+    first = min((ms_of(install.start) for install in master.by_account.get(account, [])), default=0)
+    last = ms_of(ended) if ended is not None else 1 << 62
+    holes = np.flatnonzero(~has & (ends > first) & (ends <= last))
+    spans = []
+    for part in np.split(holes, np.flatnonzero(np.diff(holes) != 1) + 1):
+        if part.size:
+            begin = grid.start + int(part[0]) * grid.slot_ms
+            stop = grid.start + (int(part[-1]) + 1) * grid.slot_ms
+            spans.append(MissingSpan(at_ms(begin), at_ms(stop), int(part.size)))
+    return tuple(spans)
+
+
+def post(store: Store, bills: Sequence[Bill], now: datetime) -> int:
+    """Post bills whose period is over: ledger, stored bill and cleared accrual in one transaction per slice.
+
+    Returns how many were new; one that is posted already stays as it is. ValueError for a period that is not over.
+    """
+    early = [bill.account for bill in bills if bill.end > now]
+    if early:
+        raise ValueError(f"the period of {early[0]} ends at {bills[0].end}: post bills after it")
+    posted = 0
+    for at in range(0, len(bills), SLICE):
+        part = bills[at : at + SLICE]
+        posted += store.write(Priority.BATCH, lambda unit, part=part: sum(_post(unit, bill, now) for bill in part))  # type: ignore[misc]
+    return posted
+
+
+def _post(unit: Unit, bill: Bill, now: datetime) -> int:
+    if unit.get(StoredBill, bill.account, bill.start) is not None:
+        return 0
+    unit.put(stored_bill(bill, now))
+    number = f"{bill.account}:{bill.start.isoformat()}"
+    if bill.total_micro:
+        unit.post(legs("bill", number, bill, bill.total_micro, now))
+    unit.delete(OpenPeriod, bill.account, bill.start)
+    settle(unit, bill.account)
+    return 1
+
+
+def legs(source: str, number: str, bill: Bill, amount_micro: int, now: datetime) -> list[Posting]:
+    """Both legs of a charge of ``amount_micro`` to the bill's customer, as of the period's end."""
+    customer = f"customer:{bill.account}"
+    return [
+        Posting(source, number, customer, -amount_micro, bill.currency, bill.end, now),
+        Posting(source, number, REVENUE, amount_micro, bill.currency, bill.end, now),
+    ]
+
+
+def stored_bill(bill: Bill, now: datetime) -> StoredBill:
+    """A bill as it is kept: printed totals beside the whole of it as canonical JSON."""
+    return StoredBill(
+        bill.account,
+        bill.start,
+        bill.end,
+        bill.book,
+        bill.book_hash,
+        bill.currency,
+        bill.total_micro,
+        bill.complete,
+        bill.ended,
+        bill.reads_hash,
+        canonical(asdict(bill)),
+        now,
+    )

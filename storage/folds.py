@@ -1,0 +1,329 @@
+"""Stored and new intervals go in; the open periods they move, and the charge rows that follow, come out.
+
+Folds is the rater's memory: a Group per book, period, slot length and attributes. Nothing in it is a truth of its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.records import Channel, Finding, MeterPoint
+from storage.charging import GroupCharges
+from storage.merge import merge
+from storage.positions import Group
+from storage.records import Account, Install, OpenPeriod, StoredBill
+from storage.schemas import INTERVALS
+from storage.store import Store
+from storage.usage import ESTIMATED, SUSPECT, Energies, Grid, Int, Master, at_ms, ms_of, share
+from tariff import rating, statement
+from tariff.errors import RatingError
+from tariff.model import Book
+from tariff.statement import Usage, ladder_start, period_of
+
+Slot = tuple[str, datetime]  # an account's period, by its start
+_MS = 1
+
+
+@dataclass(slots=True)
+class Moved:
+    """What new intervals did: charges, open periods to write, billed periods to correct, what could not be rated."""
+
+    charged: list[GroupCharges] = field(default_factory=list)
+    periods: list[OpenPeriod] = field(default_factory=list)
+    billed: list[Slot] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Touched:
+    """Rows of one group with the first slot that is new or different in each."""
+
+    group: Group
+    first: dict[int, int] = field(default_factory=dict)
+
+    def mark(self, row: int, slot: int) -> None:
+        self.first[row] = min(slot, self.first.get(row, slot))
+
+
+def gather(store: Store, meters: list[int], start: datetime, end: datetime, fresh: pa.Table | None) -> pa.Table:
+    """Intervals of all channels in [start, end): stored and not yet stored ones, merged by the store's own rule."""
+    held = store.intervals(start, end, meters, None)
+    if fresh is None or not fresh.num_rows:
+        return held
+    stamp = pa.timestamp("ms")
+    own = pc.field("meter_id").isin(pa.array(meters, pa.int32()))
+    inside = (pc.field("end") > pa.scalar(start, stamp)) & (pc.field("end") <= pa.scalar(end, stamp))
+    return merge(INTERVALS, [held, fresh.filter(own & inside)])
+
+
+def carried(
+    book: Book, start: datetime, energies: Energies, minutes: int, attributes: Mapping[str, str]
+) -> dict[str, int]:
+    """What the account's energy since ``ladder_start`` brings into the period on every ladder of the book."""
+    begin = ladder_start(book, start)
+    if begin >= start:
+        return {}
+    grid = Grid(ms_of(begin), minutes, (ms_of(start) - ms_of(begin)) // (minutes * 60_000))
+    billable = np.flatnonzero((energies.channel == Channel.IMPORT) & ((energies.flags & SUSPECT) == 0))
+    taken = share(energies.take(billable), grid)
+    slots, inverse = np.unique(taken.slot, return_inverse=True)
+    wh = np.zeros(slots.size, np.int64)
+    np.add.at(wh, inverse, taken.wh)
+    ends = (grid.start + (slots + 1) * grid.slot_ms).astype("datetime64[ms]")
+    return statement.carried(book, start, Usage(ends, wh, minutes), attributes)
+
+
+class Folds:
+    """Every open period of every account, in memory."""
+
+    def __init__(self, store: Store, books: Mapping[str, Book], stamp: tuple[int, ...]) -> None:
+        """Read the master data; ``load`` reads the intervals."""
+        self._store = store
+        self._books = books
+        self.stamp = stamp
+        self.force = True  # intervals stored before the load but not yet rated: their slots count as new
+        installs, points, accounts, periods = store.read(
+            lambda r: (r.find(Install), r.find(MeterPoint), r.find(Account), r.find(OpenPeriod))
+        )
+        self.master = Master(installs, points)
+        self.accounts = {account.account: account for account in accounts}
+        self.open_of: dict[str, dict[datetime, OpenPeriod]] = {}
+        for period in periods:
+            self.open_of.setdefault(period.account, {})[period.start] = period
+        self._groups: dict[tuple[object, ...], Group] = {}
+        self._where: dict[Slot, Group] = {}
+        self._spans: dict[str, tuple[datetime, datetime]] = {}
+        self._estimated: dict[int, int] = {}
+
+    def load(self) -> None:
+        """Fold the stored intervals of every open period; accounts without a book or meters wait."""
+        wanted: dict[tuple[datetime, datetime], list[str]] = {}
+        for account in sorted(self.open_of):
+            for start in sorted(self.open_of[account]):
+                if self._book(account) is not None and account in self.master.by_account:
+                    wanted.setdefault((start, self.open_of[account][start].end), []).append(account)
+        touched: dict[int, _Touched] = {}
+        for (start, end), accounts in sorted(wanted.items()):
+            meters = sorted({meter for account in accounts for meter in self.master.meters(account)})
+            energies = Energies.of(gather(self._store, meters, start, end, None))
+            order = {meter: energies.take(np.flatnonzero(energies.meter_id == meter)) for meter in meters}
+            for account in accounts:
+                group, row = self._place(account, start, end, None)
+                parts = [order[meter] for meter in self.master.meters(account)]
+                group.put(row, self.master.of_account(_join(parts), account))
+                touched.setdefault(id(group), _Touched(group)).mark(row, 0)
+        self._move(list(touched.values()), Moved(), write=False)
+
+    def _book(self, account: str) -> Book | None:
+        known = self.accounts.get(account)
+        return self._books.get(known.book) if known is not None else None
+
+    def _period(self, book: Book, at: datetime) -> tuple[datetime, datetime]:
+        """The billing period of an instant; the last one asked for is kept per book."""
+        span = self._spans.get(book.hash)
+        if span is None or not span[0] <= at < span[1]:
+            span = self._spans[book.hash] = period_of(book, at)
+        return span
+
+    def _place(self, account: str, start: datetime, end: datetime, fresh: pa.Table | None) -> tuple[Group, int]:
+        """Return the group and row of an account's period, made if new (empty, with what its ladders carried)."""
+        known = self._where.get((account, start))
+        if known is not None:
+            return known, known.row_of[account]
+        book = self._book(account)
+        assert book is not None
+        attributes = self.accounts[account].attributes
+        minutes = self.master.minutes(account, start)
+        key = (book.hash, start, end, minutes, tuple(sorted(attributes.items())))
+        if key not in self._groups:
+            plan = rating.compile(book, start, end, minutes, attributes)
+            self._groups[key] = Group.of(plan, start, minutes)
+        group = self._groups[key]
+        group.add([account], [self._carry(account, book, start, minutes, fresh)])
+        self._where[account, start] = group
+        return group, group.row_of[account]
+
+    def _carry(self, account: str, book: Book, start: datetime, minutes: int, fresh: pa.Table | None) -> dict[str, int]:
+        begin = ladder_start(book, start)
+        if begin >= start:
+            return {}
+        meters = self.master.meters(account)
+        energies = self.master.of_account(Energies.of(gather(self._store, meters, begin, start, fresh)), account)
+        return carried(book, start, energies, minutes, self.accounts[account].attributes)
+
+    def take(self, fresh: pa.Table) -> Moved:
+        """Take new intervals: place them, move their accounts, return what must be committed with them."""
+        moved = Moved()
+        touched: dict[int, _Touched] = {}
+        energies = Energies.of(fresh)
+        by_meter = _by_meter(energies)
+        accounts = {
+            install.account for meter in by_meter for install in self.master.by_meter.get(meter, []) if install.account
+        }
+        for account in sorted(accounts):
+            parts = [by_meter[meter] for meter in self.master.meters(account) if meter in by_meter]
+            own = self.master.of_account(_join(parts), account)
+            try:
+                self._take_account(account, own, fresh, touched, moved)
+            except RatingError as error:
+                moved.findings.append(_unrated(account, own, str(error)))
+        self._move(sorted(touched.values(), key=lambda one: one.group.grid.start), moved, write=True)
+        return moved
+
+    def _take_account(
+        self, account: str, own: Energies, fresh: pa.Table, touched: dict[int, _Touched], moved: Moved
+    ) -> None:
+        """Put one account's new intervals into its periods."""
+        book = self._book(account)
+        if not own.end.size:
+            return
+        if book is None:
+            name = self.accounts[account].book if account in self.accounts else ""
+            moved.findings.append(_unrated(account, own, f"no tariff book {name!r}: give it or change the account"))
+            return
+        ends = own.end
+        low, high = int(ends.min()), int(ends.max())
+        while low <= high:
+            start, end = self._period(book, at_ms(low - _MS))
+            inside = np.flatnonzero((ends > ms_of(start)) & (ends <= ms_of(end)))
+            part = own if inside.size == ends.size else own.take(inside)
+            self._take_period(account, (start, end), part, fresh, touched, moved)
+            later = ends[ends > ms_of(end)]
+            if not later.size:
+                break
+            low = int(later.min())
+
+    def _take_period(
+        self,
+        account: str,
+        span: tuple[datetime, datetime],
+        own: Energies,
+        fresh: pa.Table,
+        touched: dict[int, _Touched],
+        moved: Moved,
+    ) -> None:
+        start, end = span
+        if (account, start) not in self._where and self._billed(account, start):
+            moved.billed.append((account, start))
+            return
+        known = (account, start) in self._where
+        group, row = self._place(account, start, end, fresh)
+        mark = touched.setdefault(id(group), _Touched(group))
+        first = int((own.end.min() - 1 - group.grid.start) // group.grid.slot_ms)
+        if known and self._simple(account, group, row, own):
+            mark.mark(row, first)
+        else:
+            table = gather(self._store, self.master.meters(account), start, end, fresh)
+            changed = group.put(row, self.master.of_account(Energies.of(table), account))
+            mark.mark(row, min(changed, first) if self.force else changed)
+        for later in sorted(one for one in self.open_of.get(account, {}) if one > start):
+            self._carry_on(account, later, fresh, touched)
+
+    def _carry_on(self, account: str, start: datetime, fresh: pa.Table, touched: dict[int, _Touched]) -> None:
+        """Rewind a later open period when an earlier one changed what its ladders carry over."""
+        group, book = self._where.get((account, start)), self._book(account)
+        if group is None or book is None:
+            return
+        row = group.row_of[account]
+        if group.carry(row, self._carry(account, book, start, group.grid.minutes, fresh)):
+            touched.setdefault(id(group), _Touched(group)).mark(row, 0)
+
+    def _simple(self, account: str, group: Group, row: int, own: Energies) -> bool:
+        """Take plain new slots of the account's only meter; False, with nothing taken, for anything else."""
+        slot_ms, grid = group.grid.slot_ms, group.grid
+        plain = (own.channel == Channel.IMPORT) & (own.minutes * 60_000 == slot_ms)
+        plain &= ((own.end - grid.start) % slot_ms == 0) & ((own.flags & (SUSPECT | ESTIMATED)) == 0)
+        if len(self.master.by_account[account]) != 1 or not plain.all():
+            return False
+        slots = (own.end - grid.start) // slot_ms - 1
+        if group.has[row, slots].any() or group.guess[row, slots].any() or np.unique(slots).size != slots.size:
+            return False
+        return all(
+            group.put_one(row, slot, wh) for slot, wh in zip(slots.tolist(), own.energy_wh.tolist(), strict=True)
+        )
+
+    def _billed(self, account: str, start: datetime) -> bool:
+        return self._store.read(lambda reader: reader.get(StoredBill, account, start)) is not None
+
+    def _move(self, touched: list[_Touched], moved: Moved, *, write: bool) -> None:
+        """Move the rows and note their open periods."""
+        for one in touched:
+            group = one.group
+            rows = np.array(sorted(one.first), np.int64)
+            changed = np.array([one.first[row] for row in rows.tolist()], np.int64)
+            try:
+                charged = group.move(rows, changed)
+            except RatingError as error:
+                for row in rows.tolist():
+                    moved.findings.append(
+                        Finding("unrated", at_ms(group.grid.start), group.accounts[row], "", str(error))
+                    )
+                continue
+            if write:
+                moved.charged += [GroupCharges(group, part) for part in charged]
+                moved.periods += self._periods(group, rows)
+            self._estimated.pop(id(group), None)
+
+    def _periods(self, group: Group, rows: Int) -> list[OpenPeriod]:
+        """Open periods of rows as they stand, noted as the accounts' own."""
+        until = group.until(rows)
+        start = at_ms(group.grid.start)
+        found = []
+        for row, done in zip(rows.tolist(), until.tolist(), strict=True):
+            account = group.accounts[row]
+            mine = self.open_of.setdefault(account, {})
+            before = mine.get(start)
+            period = OpenPeriod(
+                account,
+                start,
+                at_ms(group.grid.start + group.grid.count * group.grid.slot_ms),
+                group.plan.book.hash,
+                int(group.accrued[row]),
+                at_ms(group.grid.start + done * group.grid.slot_ms) if done else None,
+                before.estimate_micro if before is not None else 0,
+            )
+            mine[start] = period
+            found.append(period)
+        return found
+
+    def estimate(self, now: datetime) -> list[OpenPeriod]:
+        """Make the provisional money of unread slots again where time or reads moved; return what changed."""
+        changed = []
+        for group in self._groups.values():
+            slot = max(0, min((ms_of(now) - group.grid.start) // group.grid.slot_ms, group.grid.count))
+            if self._estimated.get(id(group)) == slot:
+                continue
+            self._estimated[id(group)] = slot
+            start = at_ms(group.grid.start)
+            values = group.estimates(np.arange(len(group.accounts)), slot)
+            for account, value in zip(group.accounts, values.tolist(), strict=True):
+                mine = self.open_of.get(account, {})
+                if start in mine and mine[start].estimate_micro != value:
+                    mine[start] = replace(mine[start], estimate_micro=value)
+                    changed.append(mine[start])
+        return changed
+
+
+def _by_meter(energies: Energies) -> dict[int, Energies]:
+    """The intervals of each meter, by meter number."""
+    order = np.argsort(energies.meter_id, kind="stable")
+    if not order.size:
+        return {}
+    cuts = np.flatnonzero(np.diff(energies.meter_id[order])) + 1
+    return {int(energies.meter_id[part[0]]): energies.take(part) for part in np.split(order, cuts)}
+
+
+def _join(parts: list[Energies]) -> Energies:
+    """Several meters' intervals as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Energies(*(np.concatenate([getattr(part, name) for part in parts]) for name in Energies.__slots__))
+
+
+def _unrated(account: str, own: Energies, why: str) -> Finding:
+    """One finding per account and first slot that could not be rated."""
+    return Finding("unrated", at_ms(int(own.end.min())), account, "", why)
