@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from control.payments.csv import Columns
 from prewatt.errors import BadConfig
 from prewatt.home import CONFIG, Home
 from prewatt.secrets import NAME
@@ -19,7 +20,7 @@ PORTS = {"least": 1, "most": 65535}
 PROTOCOLS = ("modbus", "dlms")
 RECIPIENTS = ("customer", "second", "collector", "meter")
 FILE_CHANNEL = "file"
-SECRET_KEYS = ("secret", "password", "key", "token")
+SECRET_KEYS = frozenset({"secret", "password", "key", "token"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class Broker:
     client: str = setting("client id; the session at the broker hangs on it", "prewatt")
     user: str = setting("login name", "")
     password: str = setting("NAME of the secret that holds the password", "")
-    prefix: str = setting("first level of every topic", "prewatt")
+    tls: bool = setting("whether the broker speaks TLS", False)
+    devices: Mapping[str, str] = setting("NAME of each handheld's key, by device; without any, none must sign", dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ class Notices:
 class Payments:
     """How money arrives."""
 
-    webhook_secrets: tuple[str, ...] = setting("NAMES of the keys that sign webhooks; two while one is rotated", tuple)
-    csv: Mapping[str, str] = setting("column names of payment files, by what they hold", dict)
+    webhook_secrets: tuple[str, ...] = setting("NAMES of the keys that sign webhooks; two while one is replaced", tuple)
+    csv: Columns = setting("columns of payment files, by what they hold", Columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ def check(text: str, home: Home, file: str = CONFIG) -> Config:
 def _zone(document: Document, tables: Tables) -> None:
     try:
         ZoneInfo(tables.site.zone)
-    except (OSError, ValueError):
+    except (OSError, KeyError, ValueError):  # ZoneInfoNotFoundError is a KeyError
         raise document.refuse(
             ("site", "zone"), f"no zone {tables.site.zone!r}", "an IANA name: Asia/Shanghai"
         ) from None
@@ -193,8 +195,9 @@ def _secrets_are_names(document: Document, _: Tables) -> None:
         items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for key, inner in items:
             visit((*path, key), inner)
-        words = re.split(r"[_-]", str(path[-1])) if path else []
-        if isinstance(value, str) and value and any(w in SECRET_KEYS for w in words) and not NAME.fullmatch(value):
+        key = next((part for part in reversed(path) if isinstance(part, str)), "")
+        words = {word.removesuffix("s") for word in re.split(r"[_-]", key)}
+        if isinstance(value, str) and value and words & SECRET_KEYS and not NAME.fullmatch(value):
             hint = "write the secret to secrets/NAME (mode 0600) and name it here"
             raise document.refuse(path, "wants the NAME of a secret, not the secret", hint)
 

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 _TYPES = {str: "text", int: "whole number", bool: "true or false"}
 
 
-def settings(kind: type = Tables, prefix: str = "") -> list[Row]:
+def settings(kind: type = Tables, prefix: str = "", about: str = "") -> list[Row]:
     """One row per setting: key, type, default ("" = must be given) and meaning."""
     rows: list[Row] = []
     hints = typing.get_type_hints(kind)
@@ -23,11 +23,12 @@ def settings(kind: type = Tables, prefix: str = "") -> list[Row]:
         hint, key = hints[f.name], f"{prefix}{f.name}"
         args = typing.get_args(hint)
         if is_dataclass(hint) and isinstance(hint, type):
-            rows += settings(hint, f"{key}.")
+            rows += settings(hint, f"{key}.", f.metadata.get("doc", ""))
         elif typing.get_origin(hint) is tuple and is_dataclass(args[0]) and isinstance(args[0], type):
             rows += settings(args[0], f"{key}[].")
         elif f.name != "settings":
-            rows.append({"key": key, "type": _type(hint, f), "default": _default(f), "doc": f.metadata.get("doc", "")})
+            doc = f.metadata.get("doc", about)
+            rows.append({"key": key, "type": _type(hint, f), "default": _default(f), "doc": doc})
     return rows
 
 

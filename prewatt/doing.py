@@ -32,7 +32,17 @@ def do(option: Path | None, action: str, **args: Any) -> dict[str, Any]:
 
         with opened(load(home), actor=actor(), progress=progress) as shell:
             answer: dict[str, Any] = plain(asyncio.run(_run(actions()[action](shell, given), shell)))
+            shelve(shell)
             return answer
+
+
+def shelve(shell: Any) -> None:
+    """What the daemon does by and by: put what came into the lake, and show it to analysts."""
+    from storage.catalog import publish
+
+    now = shell.clock.now()
+    shell.store.lake.seal(now)
+    publish(shell.store, now)
 
 
 async def _run(work: Any, shell: Any) -> Any:

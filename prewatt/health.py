@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -51,7 +51,7 @@ class Probe:
     """What the daemon knows of itself that no snapshot holds: when the engine's last turn ended, and who is gone."""
 
     turned: datetime | None = None
-    broker: bool | None = None  # None: no broker is configured
+    broker: Callable[[], bool] | None = None  # whether the broker is connected; None: none is configured
     error: str = ""
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -93,13 +93,14 @@ def readiness(health: Health, config: Config, probe: Probe) -> dict[str, dict[st
     """Each test of progress by name: whether it holds, what was found and what was wanted."""
     limits = config.limits
     expects = bool(config.gateway) or config.broker.enabled
+    connected = probe.broker() if probe.broker is not None else None
     age, want = health.read_age_s, limits.read_age_min * 60
     tests = {
         "store": (not health.failure, health.failure or "writes", "writes"),
         "reads": (not expects or (age is not None and age <= want), age, f"newest read at most {want} s old"),
         "rating": (health.rating_lag_s <= limits.rating_lag_min * 60, health.rating_lag_s, limits.rating_lag_min * 60),
         "engine": (not probe.error, probe.error or "turns", "turns"),
-        "broker": (probe.broker is not False, probe.broker, "connected where one is configured"),
+        "broker": (connected is not False, connected, "connected where one is configured"),
         "disk": (health.disk_free >= limits.disk_free_mb * MB, health.disk_free // MB, limits.disk_free_mb),
         "ledger": (health.ledger_sum == 0, health.ledger_sum, 0),
     }

@@ -119,3 +119,12 @@ def command_journal(option: Path | None, command: str) -> list[Row]:
     with reading(config_of(option)) as shell:
         steps = shell.store.read(lambda reader: reader.find(CommandEvent, command=command, order="seq"))
     return [{"at": s.at, "event": s.event, "before": s.before, "after": s.after, "detail": s.detail} for s in steps]
+
+
+def payment_rows(option: Path | None, *, status: str = "", account: str = "", limit: int = 100) -> list[Row]:
+    """The newest payments."""
+    given = {"status": status, "account": account}
+    conditions: dict[str, Any] = {key: value for key, value in given.items() if value}
+    with reading(config_of(option)) as shell:
+        found = shell.store.read(lambda reader: reader.find(Payment, order="-received", limit=limit, **conditions))
+    return [listing.payment_row(payment) for payment in found]

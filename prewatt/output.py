@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from prewatt.errors import ShellError
 
+PIPE_WIDTH = 180  # of a table that goes to a file
 MOST_SHOWN = 3
 """Objects of a list beside a table that are shown in full."""
 
@@ -173,7 +174,7 @@ def _write_table(result: Result, out: TextIO) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=out, highlight=False, soft_wrap=not out.isatty())
+    console = Console(file=out, highlight=False, width=None if out.isatty() else PIPE_WIDTH)
     rows = _rows(result)
     if result.rows:
         columns = list(result.columns) or _columns(rows)

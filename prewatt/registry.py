@@ -75,7 +75,7 @@ def understand(row: Mapping[str, str], known: Known) -> Entry:
     zone = _one_of(cell, "zone", known.site.zone)
     try:
         local = ZoneInfo(zone)
-    except (OSError, ValueError):
+    except (OSError, KeyError, ValueError):  # ZoneInfoNotFoundError is a KeyError
         raise Refusal(f"no zone {zone!r}") from None
     book = _one_of(cell, "book", known.book, known.books)
     start = _moment(cell, "from", local)

@@ -4,6 +4,7 @@ Kept by content: what stands there already is not written again.
 """
 
 import hashlib
+from collections.abc import Mapping
 
 from control.policy import CLASSES, Policy, load
 from prewatt import rules
@@ -15,7 +16,7 @@ from storage.unit import Reader, Unit
 from storage.writer import Priority
 
 
-def remember(store: Store, config: Config, policies: dict[str, Policy], *, actor: str) -> int:
+def remember(store: Store, config: Config, policies: Mapping[str, Policy], *, actor: str) -> int:
     """Commit what is in force and not kept yet, with one audit row per change; returns how many there were."""
     now = store.clock.now()
     texts = {policies[klass].id: rules.policy_text(config, klass)[0] for klass in CLASSES}

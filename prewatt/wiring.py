@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -89,12 +89,12 @@ def settings(config: Config) -> Settings:
 
     first = config.channel[0].name if config.channel else FILE_CHANNEL
     routes = dict.fromkeys(("customer", "second", "collector", "meter"), first)
-    return Settings(
+    bound = Settings(
         payment_channels={name: channel.live for name, channel in payment_channels().items()},
         routes={**routes, **config.notices.routes},
         fallback=dict(config.notices.fallback),
-        **dict(config.engine),
     )
+    return replace(bound, **dict[str, Any](config.engine))
 
 
 def channels(config: Config) -> "dict[str, Channel]":

@@ -26,9 +26,11 @@ def pulse(reader: Reader, consumer: str = "rater") -> Pulse:
     """Feel it on one snapshot; ``consumer`` names the cursor of the rater."""
     done = {row.dataset: row.seq for row in reader.find(Cursor, name=consumer)}
     sums = "SELECT coalesce(sum(rows), 0), max(at), max(high) FROM inbox WHERE dataset = ?"
-    late = "SELECT count(*), min(at) FROM inbox WHERE dataset = ? AND seq > ? AND payload IS NOT NULL"
+    late = (  # what the rater itself wrote waits for nobody
+        "SELECT count(*), min(at) FROM inbox WHERE dataset = ? AND seq > ? AND payload IS NOT NULL AND source <> ?"
+    )
     totals = [reader.connection.execute(sums, (name,)).fetchone() for name in READ_SETS]
-    waits = [reader.connection.execute(late, (name, done[name])).fetchone() for name in READ_SETS if name in done]
+    waits = [reader.connection.execute(late, (name, done.get(name, 0), consumer)).fetchone() for name in READ_SETS]
     newest_at = max((row[1] for row in totals if row[1] is not None), default=None)
     newest_end = max((row[2] for row in totals if row[1] is not None), default=None)
     since = min((row[1] for row in waits if row[1] is not None), default=None)

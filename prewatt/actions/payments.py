@@ -1,0 +1,55 @@
+"""A payment file goes in whole, or is refused whole; what became of each payment comes out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from control.amounts import PaymentRefusal
+from control.payments.csv import PaymentFile, accept
+from control.settle import PaymentResult, settle_file
+from prewatt.errors import ShellError, Usage
+from prewatt.listing import money, payment_row
+from prewatt.lookup import world
+from prewatt.wiring import Shell
+from storage.writer import Priority
+
+
+async def take(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Take one bank file in one transaction; refused twice by its hash."""
+    path = Path(args["file"])
+    if not path.is_file():
+        raise Usage("no such file", which=str(path))
+    columns = shell.config.payments.csv
+    columns = replace(columns, default_currency=columns.default_currency or shell.config.site.currency)
+    channel = str(args.get("channel") or "csv")
+    read = accept(path.read_bytes(), columns, shell.clock.now(), channel=channel)
+    if isinstance(read, PaymentRefusal):
+        raise _refused(read, path)
+    around = world(shell)
+    results = await shell.store.commit(Priority.MONEY, lambda unit: settle_file(unit, read, path.name, channel, around))
+    if isinstance(results, PaymentRefusal):
+        raise _refused(results, path)
+    return _answer(path.name, read, results)
+
+
+def _refused(refusal: PaymentRefusal, path: Path) -> ShellError:
+    return ShellError(f"{refusal.reason}: {refusal.detail}", which=f"{path.name}:{refusal.line or 1}")
+
+
+def _answer(name: str, read: PaymentFile, results: Sequence[PaymentResult]) -> dict[str, Any]:
+    rows = [{**payment_row(result.payment), "result": result.status} for result in results]
+    counts: dict[str, int] = {}
+    for result in results:
+        counts[result.status] = counts.get(result.status, 0) + 1
+    return {
+        "file": name,
+        "digest": read.digest,
+        "rows": len(rows),
+        "total": money(read.total_micro),
+        **counts,
+        "payments": rows,
+    }
+
+
+ACTIONS = {"payments.import": take}

@@ -1,0 +1,35 @@
+"""A wish to rate or bill goes in; what it did comes out."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from prewatt.invoicing import posted
+from prewatt.wiring import Shell
+from storage.rater import RateReport
+
+
+async def rate(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG001
+    """Rate everything that is unrated, by the engine's own rater, so that two never run at once."""
+    return rate_json(await shell.engine.rate())
+
+
+def rate_json(report: RateReport) -> dict[str, Any]:
+    """The report as scripts read it."""
+    return {
+        "reads": report.reads,
+        "intervals": report.intervals,
+        "charges": report.charges,
+        "accounts": report.accounts,
+        "corrections": report.corrections,
+        "findings": [{"code": f.code, "at": f.at, "meter": f.meter, "detail": f.detail} for f in report.findings],
+    }
+
+
+async def bill(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Post the bills of a period, what is unrated rated first."""
+    await shell.engine.rate()
+    return await asyncio.to_thread(posted, shell, str(args["period"]), str(args.get("account") or ""))
+
+
+ACTIONS = {"rate": rate, "bill": bill}

@@ -1,0 +1,45 @@
+"""Payments: take a bank's file, list what came."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prewatt.options import FormOption, HomeOption
+from prewatt.output import Result, emit
+
+PANEL = "work"
+group = typer.Typer(no_args_is_help=True, help=__doc__)
+
+COLUMNS = ("at", "channel", "external_id", "account", "amount", "currency", "status", "reason")
+
+
+@group.command("import")
+def import_payments(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV: id,account,amount,at and what [payments.csv] names.")
+    ],
+    channel: Annotated[str, typer.Option(help="Name of the channel that the file came from.")] = "csv",
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Take a payment file whole, or refuse it whole with its line; the same bytes are refused for ever."""
+    from prewatt.doing import do
+
+    answer = do(home, "payments.import", file=file.absolute(), channel=channel)
+    emit(Result("payments import", answer, rows="payments", columns=COLUMNS))
+
+
+@group.command("list")
+def list_payments(
+    status: Annotated[str, typer.Option(help="posted, pending, unmatched, failed or reversed.")] = "",
+    account: Annotated[str, typer.Option(help="Only this account.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Most rows.")] = 100,
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """List the newest payments; unmatched and failed ones are kept too."""
+    from prewatt.lookup import payment_rows
+
+    rows = payment_rows(home, status=status, account=account, limit=limit)
+    emit(Result("payments list", {"payments": rows}, rows="payments", columns=COLUMNS))
