@@ -126,3 +126,13 @@ def _news(unit: Unit, decision: Decision) -> bool:
         return decision.verdict == "alert"
     last = unit.find(Decision, account=decision.account, order="-at", limit=1)
     return not last or (last[0].verdict, last[0].reason) != (decision.verdict, decision.reason)
+
+
+def cancel(unit: Unit, command_id: str, world: World, *, by: str, reason: str) -> bool:
+    """A person stops a command that has not left; False when there is none, or it has left."""
+    command = unit.get(Command, command_id)
+    if command is None or command.state not in commands.LIVE - commands.LEFT:
+        return False
+    sending.cancel(unit, command, world, reason)
+    unit.audit(by, "command.cancel", command_id, {"account": command.account, "reason": reason}, world.now)
+    return True

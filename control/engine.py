@@ -1,0 +1,392 @@
+"""A store, rules, links and channels go in; the hourly cycle and the quick loop around it come out.
+
+The cycle: collect -> rate -> decide -> dispatch -> notify -> publish. The quick loop sends what is queued, wakes up on
+a payment, reads unknown relays back, calls crews, and never waits for the cycle. All times come from the Clock.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from control import assemble, carry, evidence, handheld, notices, outlooks, passes, reconcile, settings, settle, signals
+from control import visits as visiting
+from control.assemble import Outlook, World
+from control.dispatch import Dispatcher
+from control.hostclock import HostClock
+from control.outcomes import Told
+from control.passes import DecideReport
+from control.policy import Policy
+from control.ports import Channel, Delivery
+from control.settings import Settings
+from control.settle import PaymentResult
+from control.signals import Signal
+from ingest import drivers as installed
+from ingest.model import Driver
+from ingest.poller import CycleReport, Poller
+from ingest.ports import Clock, Link
+from ingest.records import HandheldMessage, HandheldReply, MeterPoint, Poll, RelayState
+from storage import catalog
+from storage.gaps import Gaps
+from storage.inbox import ReadInbox
+from storage.rater import Rater, RateReport
+from storage.records import Install, Payment
+from storage.store import Store
+from storage.unit import Unit
+from storage.writer import Priority
+from tariff.model import Book
+
+T = TypeVar("T")
+VISITS_KEPT = 64  # visits committed together while collecting
+SEALED = "forecast.sealed"
+
+
+class Engine:
+    """One per home. ``policies`` by customer class, ``books`` by name, ``links`` by gateway, ``channels`` by name."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        books: Mapping[str, Book],
+        policies: Mapping[str, Policy],
+        links: Mapping[str, Link],
+        channels: Mapping[str, Channel],
+        settings: Settings | None = None,
+        *,
+        drivers: Mapping[str, Driver] | None = None,
+    ) -> None:
+        """Nothing runs before the first call; everything that was committed before a crash is taken up again."""
+        self.store, self.clock, self.links = store, clock, links
+        self.books, self.policies = dict(books), dict(policies)
+        self.settings = settings or Settings()
+        self.inbox = ReadInbox(store)
+        self.rater = Rater(store, books)
+        self._drivers = drivers if drivers is not None else installed.drivers()
+        self._poller = Poller(clock, links, (), self.inbox, Gaps(store), seen=self._seen, drivers=self._drivers)
+        self._visits: list[tuple[Poll, str]] = []
+        self._outlooks: dict[str, Outlook] = {}
+        self._host = HostClock(self.settings)
+        self._sender = notices.Sender(store, clock, channels, self.settings)
+        self.dispatcher = Dispatcher(store, clock, links, self.world, self._tell)
+        self._wake = asyncio.Event()
+        self.dispatcher.wake = self._wake.set
+        self._published: datetime | None = None
+        self._rating = asyncio.Lock()
+
+    # ---- what the parts see
+
+    def now(self) -> datetime:
+        """The time, as the store keeps it."""
+        return settings.to_ms(self.clock.now())
+
+    def world(self) -> World:
+        """The world as of now, for one decision or one transaction."""
+        return World(
+            now=self.now(),
+            clock_ok=self._host.look(self.clock.now(), self.clock.monotonic()),
+            books={name: book.hash for name, book in self.books.items()},
+            policies=self.policies,
+            settings=self.settings,
+            switchable=self._switchable,
+            outlooks=self._outlooks,
+        )
+
+    def _switchable(self, point: MeterPoint) -> bool:
+        driver = self._drivers.get(point.model)
+        return driver is not None and driver.switchable
+
+    def wake(self) -> None:
+        """Let the quick loop look now."""
+        self._wake.set()
+
+    def use(self, books: Mapping[str, Book], policies: Mapping[str, Policy]) -> None:
+        """Take other rules from the next step on."""
+        self.books, self.policies = dict(books), dict(policies)
+        self.rater.set_books(books)
+
+    # ---- the cycle
+
+    async def collect(self, now: datetime | None = None) -> CycleReport:
+        """Poll who is due, commit reads, visits and relay evidence."""
+        self._poller.links = self.links
+        self._poller.points = self.store.read(lambda reader: reader.find(MeterPoint, order="meter_id"))
+        self._accounts = self.store.read(
+            lambda reader: {row.meter: row.account for row in reader.find(Install, end__null=True, order="start")}
+        )
+        report = await self._poller.cycle(now or self.now())
+        await self._keep_visits()
+        return report
+
+    _accounts: Mapping[str, str] = {}
+
+    async def _seen(self, point: MeterPoint, poll: Poll) -> None:
+        poll = replace(poll, at=settings.to_ms(poll.at))
+        self._visits.append((poll, self._accounts.get(point.meter, "")))
+        if len(self._visits) >= VISITS_KEPT:
+            await self._keep_visits()
+
+    async def _keep_visits(self) -> None:
+        kept, self._visits = self._visits, []
+        if kept:
+            await self._commit(
+                Priority.COMMAND,
+                lambda unit: [visiting.keep(unit, poll, account, self.settings) for poll, account in kept],
+            )
+
+    async def rate(self) -> RateReport:
+        """Turn unrated reads into money, then look ahead: hours left, and once a day the sealed forecast."""
+        async with self._rating:
+            now = self.now()
+            report = await self._offload(lambda: self.rater.step(now))
+        await self.forecast()
+        return report
+
+    async def forecast(self) -> None:
+        """Work out how long everybody's money lasts; the first time of each day it is sealed."""
+        world = self.world()
+        cases = self.store.read(lambda reader: assemble.cases(reader, None, world))
+        meters: dict[str, list[int]] = {}
+        for row in self.store.read(lambda reader: reader.find(Install, order="meter_id")):
+            meters.setdefault(row.account, []).append(row.meter_id)
+        self._outlooks = await self._offload(
+            lambda: outlooks.outlooks(
+                self.store, cases, meters, self.policies, world.now, days=self.settings.history_days
+            )
+        )
+        today = f"{world.now:%Y-%m-%d}"
+        sealed = self.store.read(lambda reader: reader.get(Signal, SEALED))
+        if sealed is not None and sealed.value == today:
+            return
+        rows = [outlooks.seal(case, self._outlooks.get(name), world.now) for name, case in cases.items()]
+        for start in range(0, len(rows), self.settings.slice_size):
+            part = rows[start : start + self.settings.slice_size]
+            await self._commit(Priority.BATCH, lambda unit, part=part: [unit.add(row) for row in part])  # type: ignore[misc]
+        await self._commit(Priority.BATCH, lambda unit: unit.put(Signal(SEALED, today, world.now)))
+
+    async def decide(self, accounts: list[str] | None = None) -> DecideReport:
+        """Decide on everybody (or on ``accounts``), and read back the relays that nobody knows."""
+        report = await passes.decide_all(self.store, self.world(), accounts)
+        await self._read_back(report.read_back)
+        return report
+
+    async def _read_back(self, accounts: list[str]) -> None:
+        """Ask relays where they stand; silence changes nothing that is known."""
+        turn = asyncio.Semaphore(self.settings.concurrency)
+
+        async def one(account: str) -> None:
+            install = self.store.read(lambda reader: assemble.meter_of(reader, account, self.now()))
+            points = self.store.read(lambda reader: reader.find(MeterPoint, meter=install.meter if install else ""))
+            link = self.links.get(points[0].gateway) if points else None
+            if link is None:
+                return
+            async with turn:
+                seen = evidence.seen(await self.dispatcher.read_back(link, points[0]))
+            if seen.state is not RelayState.UNKNOWN or seen.conflict:
+                await self._commit(Priority.COMMAND, lambda unit: visiting.observe(unit, seen.evidence))
+
+        await asyncio.gather(*[one(account) for account in accounts])
+
+    async def dispatch(self) -> int:
+        """Send what is queued and resolve what is unknown, as far as it comes now."""
+        return await self.dispatcher.run_once()
+
+    async def notify(self) -> int:
+        """Send the notices that are due."""
+        return await self._sender.run_once()
+
+    async def publish(self) -> None:
+        """Seal the inbox into the lake and put a fresh catalog in its place."""
+        now = self.now()
+
+        def work() -> None:
+            self.store.lake.seal(now)
+            self.store.lake.compact(now)
+            catalog.publish(self.store, now)
+
+        await self._offload(work)
+        self._published = now
+
+    async def reconcile(self) -> DecideReport:
+        """Look again at everybody whose supply is not simply on; call crews where a clock has run out."""
+        suspects = self.store.read(reconcile.suspects)
+        report = await self.decide(suspects)
+        await self._commit(Priority.COMMAND, lambda unit: self._crews(unit))
+        return report
+
+    def _crews(self, unit: Unit) -> None:
+        world = self.world()
+        reconcile.overdue(unit, world)
+        reconcile.unseen(unit, world)
+        unit.put(Signal(signals.HEARTBEAT, "ok", world.now))
+
+    async def cycle(self) -> DecideReport:
+        """One whole hour's work, in order, to its end."""
+        await self.collect()
+        await self.rate()
+        report = await self.decide()
+        await self.notify()
+        await self.dispatch()
+        await self.reconcile()
+        await self.dispatch()
+        await self.notify()
+        if self._published is None or self.now() - self._published >= timedelta(seconds=self.settings.publish_s):
+            await self.publish()
+        return report
+
+    # ---- what comes from outside
+
+    async def pay(self, payment: Payment) -> PaymentResult:
+        """Take one payment; when this returns, money, superseded disconnect and reconnect are on the disk."""
+
+        def work(unit: Unit) -> PaymentResult:
+            world = self.world()
+            result = settle.settle(unit, payment, world)
+            if self.settings.payment_channels.get(payment.channel):
+                unit.put(Signal(signals.PAYMENTS + payment.channel, "ok", world.now, "payment"))
+            return result
+
+        result = await self._commit(Priority.MONEY, work)
+        self.wake()
+        return result
+
+    async def handheld(self, message: HandheldMessage) -> HandheldReply:
+        """Take one handheld message; the reply comes only after its commit, with bill and balance for a confirm."""
+        return await handheld.take(self, message)
+
+    async def approve(self, command: str, by: str) -> bool:
+        """One person's approval of a requested disconnection; it leaves when every guard holds."""
+        found = await self._commit(Priority.COMMAND, lambda unit: passes.approve(unit, command, by, self.world()))
+        if found is not None:
+            await self.decide([found.account])
+            self.wake()
+        return found is not None
+
+    async def cancel(self, command: str, by: str, reason: str) -> bool:
+        """Stop a command that has not left."""
+        return await self._commit(
+            Priority.COMMAND, lambda unit: carry.cancel(unit, command, self.world(), by=by, reason=reason)
+        )
+
+    async def wrong_disconnection(self, account: str, by: str, reason: str, *, siblings: bool = False) -> list[str]:
+        """Undo a wrong disconnection at emergency priority; returns the reconnect commands."""
+        made = await self._commit(
+            Priority.MONEY,
+            lambda unit: reconcile.wrong(unit, account, self.world(), by=by, reason=reason, siblings=siblings),
+        )
+        self.wake()
+        return made
+
+    async def signal(self, name: str, value: str, by: str) -> None:
+        """State a fact of the world: a reconciled payment channel, the override feed, the kill switch."""
+
+        def work(unit: Unit) -> None:
+            unit.put(Signal(name, value, self.now(), by))
+            unit.audit(by, "signal", name, {"value": value}, self.now())
+
+        await self._commit(Priority.COMMAND, work)
+
+    async def reconciled(self, channel: str, by: str = "channel") -> None:
+        """A payment channel's list was compared with ours and nothing is missing."""
+        await self.signal(signals.PAYMENTS + channel, "ok", by)
+
+    async def release(self, persons: list[str], requester: str = "engine") -> bool:
+        """Two persons release the breaker for today."""
+        return await self._commit(Priority.COMMAND, lambda unit: passes.release(unit, persons, requester, self.world()))
+
+    async def receipt(self, message_id: str, delivery: Delivery) -> bool:
+        """A channel's peer reports what became of a message."""
+        return await self._sender.receipt(message_id, delivery)
+
+    # ---- the loop
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until ``stop``, then drain: no new disconnections, finish what is under way, commit."""
+        jobs = {
+            "cycle": _Every(self.settings.cycle_s, self.cycle_work, after_s=self.settings.cycle_after_s),
+            "sweep": _Every(self.settings.sweep_s, self.reconcile),
+            "notify": _Every(self.settings.idle_s, self.notify),
+            "publish": _Every(self.settings.publish_s, self.publish),
+        }
+        try:
+            while not stop.is_set():
+                self.dispatcher.check()
+                self.dispatcher.launch()
+                for job in jobs.values():
+                    job.turn(self.now())
+                await self._pause(stop)
+        finally:
+            await self._drain(jobs)
+
+    async def cycle_work(self) -> None:
+        """The part of the cycle that the loop does not do by itself."""
+        await self.collect()
+        await self.rate()
+        await self.decide()
+        self.wake()
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        """Until somebody wakes us, the stop comes, or the turn is over."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._wake, stop)]
+        try:
+            await asyncio.wait(waits, timeout=self.settings.idle_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        self._wake.clear()
+
+    async def _drain(self, jobs: "Mapping[str, _Every]") -> None:
+        self.dispatcher.draining = True
+        for job in jobs.values():
+            await job.cancel()
+        try:
+            async with asyncio.timeout(self.settings.drain_s):
+                await self.dispatcher.settled()
+        except TimeoutError:
+            self.dispatcher.abort()
+        await self._keep_visits()
+
+    # ---- inside
+
+    def _tell(self, unit: Unit, told: Told, world: World) -> None:
+        """The notice that an outcome asks for, in the outcome's own transaction."""
+        if told.notice:
+            case = assemble.case(unit, told.command.account, world)
+            if case is not None:
+                notices.tell(unit, case, told.notice, told.command.command, world)
+
+    async def _commit(self, priority: Priority, work: Callable[[Unit], T]) -> T:
+        return await self.store.commit(priority, work)
+
+    async def _offload(self, work: Callable[[], T]) -> T:
+        """Run long work beside the loop; at once where time is virtual."""
+        return await asyncio.to_thread(work) if self.settings.offload else work()
+
+
+class _Every:
+    """One job of the loop: started when its time has come and the last one is over; a failure ends the engine."""
+
+    def __init__(self, every_s: float, work: Callable[[], Coroutine[Any, Any, Any]], *, after_s: float = 0) -> None:
+        self._every, self._after = timedelta(seconds=every_s), timedelta(seconds=after_s)
+        self._work = work
+        self._slot: datetime | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    def turn(self, now: datetime) -> None:
+        """Start the job for this slot, unless it was, or the last one still runs."""
+        if self._task is not None:
+            if not self._task.done():
+                return
+            self._task.result()
+        slot = datetime(1970, 1, 1) + (now - self._after - datetime(1970, 1, 1)) // self._every * self._every
+        if slot == self._slot:
+            return
+        self._slot = slot
+        self._task = asyncio.ensure_future(self._work())
+
+    async def cancel(self) -> None:
+        """Stop the job; what it committed stands."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
