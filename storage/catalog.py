@@ -85,7 +85,8 @@ def compose(root: Path, tables: Tables, files: Sequence[LakeFile]) -> list[View]
     for source in snapshot.sources(tables):
         select = views.state_select(root, source.schema, by_dataset.get(source.dataset, ()))
         spec = comments.get(source.name)
-        comment, columns = (spec.comment, dict(spec.columns)) if spec else ("Balances of all ledger accounts", {})
+        comment = spec.comment if spec else "Balances of all ledger accounts"
+        columns = {**views.RESERVED, **(spec.columns if spec else {})}
         out.append(View(NAMES.get(source.name, source.name), select, comment, columns))
     there = {v.name for v in out}
     out += [views.absent(name) for name in views.ABSENT if name not in there]

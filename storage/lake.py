@@ -85,7 +85,7 @@ class Lake:
         ]
         self._store.crash("seal.before_commit")
         seqs = [b.seq for b in found]
-        self._store.write(Priority.BATCH, lambda unit: _sealed(unit.connection, source.name, seqs, files, now))
+        self._store.write(Priority.BATCH, lambda unit: _sealed(unit.connection, source, seqs, files, now))
         self._store.crash("seal.after_commit")
         return files
 
@@ -182,16 +182,16 @@ def _open(connection: sqlite3.Connection, dataset: str) -> list[batches.Batch]:
 
 
 def _sealed(
-    connection: sqlite3.Connection, dataset: str, seqs: Sequence[int], files: Sequence[LakeFile], now: datetime
+    connection: sqlite3.Connection, source: Dataset, seqs: Sequence[int], files: Sequence[LakeFile], now: datetime
 ) -> None:
     """Bring the files into view and mark their batches sealed; payloads stay until every cursor has passed them."""
     manifest.replace(connection, files, (), now)
     connection.executemany("UPDATE inbox SET sealed = 1 WHERE seq = ?", [(s,) for s in seqs])
-    lowest = connection.execute("SELECT min(seq) FROM cursor WHERE dataset = ?", (dataset,)).fetchone()[0]
-    passed = seqs[-1] if lowest is None else lowest
+    lowest = connection.execute("SELECT min(seq) FROM cursor WHERE dataset = ?", (source.name,)).fetchone()[0]
+    passed = lowest if lowest is not None else 0 if source.consumed else seqs[-1]
     connection.execute(
         "UPDATE inbox SET payload = NULL WHERE dataset = ? AND sealed = 1 AND payload IS NOT NULL AND seq <= ?",
-        (dataset, passed),
+        (source.name, passed),
     )
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from storage.errors import LakeDamaged
 from storage.schemas import LAKE_VERSION, Dataset
 
 ROW_GROUP = 131_072
@@ -44,9 +45,14 @@ def encodings(schema: pa.Schema) -> dict[str, str]:
 
 
 def write(root: Path, name: str, source: Dataset, table: pa.Table, *, durable: bool, crash: Crash) -> Written:
-    """Write ``table`` as ``root``/``name`` so that the name is only ever seen with the whole content behind it."""
+    """Write ``table`` as ``root``/``name`` so that the name is only ever seen with the whole content behind it.
+
+    LakeDamaged when the name is taken: a file in view is never replaced in place.
+    """
     final = root / name
     final.parent.mkdir(parents=True, exist_ok=True)
+    if final.exists():
+        raise LakeDamaged(f"{final} stands already and is never overwritten: run verify")
     temporary = final.with_name(final.name + TEMPORARY)
     _write(temporary, source, table)
     crash("file.written")

@@ -23,7 +23,8 @@ class Dataset:
     """One dataset: its Arrow schema, the key of a slot, the value that may conflict, how two rows are judged.
 
     ``ranked``: final beats confirmed beats plain beats estimated or suspect. Among equals ``first`` decides whether the
-    first (reads: what was acknowledged bills) or the last (derived data: the correction counts) stays.
+    first (reads: what was acknowledged bills) or the last (derived data: the correction counts) stays. ``consumed``: a
+    rater reads its batches, so their payload is kept until its cursor has passed, even while there is no cursor yet.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Dataset:
     value: str = ""
     ranked: bool = False
     first: bool = False
+    consumed: bool = False
     comment: str = ""
 
 
@@ -44,6 +46,7 @@ READS = Dataset(
     "register_wh",
     ranked=True,
     first=True,
+    consumed=True,
     comment="Cumulative registers as read, one row per meter, channel and slot",
 )
 INTERVALS = Dataset(
@@ -53,6 +56,7 @@ INTERVALS = Dataset(
     ("meter_id", "channel", "end"),
     "energy_wh",
     ranked=True,
+    consumed=True,
     comment="Energy of each slot in Wh, named by the slot's end",
 )
 CHARGES = Dataset(

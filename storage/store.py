@@ -4,6 +4,7 @@ Durability contract: when ``write`` returns or ``commit`` is awaited, everything
 """
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -230,5 +231,5 @@ class Store:
 
 def _number(path: str) -> int:
     """The running number at the end of a lake file's name."""
-    digits = path.removesuffix(".parquet").rpartition("-")[2]
-    return int(digits) if digits.isdigit() else 0
+    found = re.search(r"(\d+)\.parquet$", path)
+    return int(found[1]) if found else 0

@@ -176,6 +176,9 @@ DERIVED: tuple[View, ...] = (
     ),
 )
 
+RESERVED = {name: f'UTC; a word of SQL, so quote it: "{name}"' for name in ("at", "end")}
+"""Comments of columns whose names DuckDB takes for its own words, unless a table says more."""
+
 ABSENT: Mapping[str, str] = {
     "notices": "notice VARCHAR, account VARCHAR, rung VARCHAR, state VARCHAR, created TIMESTAMP",
     "commands": "command VARCHAR, account VARCHAR, meter VARCHAR, action VARCHAR, state VARCHAR, requested TIMESTAMP",
