@@ -18,7 +18,7 @@ from storage.positions import Group
 from storage.records import Account, Install, OpenPeriod, StoredBill
 from storage.schemas import INTERVALS
 from storage.store import Store
-from storage.usage import ESTIMATED, SUSPECT, Energies, Grid, Int, Master, at_ms, ms_of, share
+from storage.usage import ESTIMATED, SUSPECT, Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
 from tariff import rating, statement
 from tariff.errors import RatingError
 from tariff.model import Book
@@ -98,6 +98,8 @@ class Folds:
         self._where: dict[Slot, Group] = {}
         self._spans: dict[str, tuple[datetime, datetime]] = {}
         self._estimated: dict[int, int] = {}
+        self._fast: dict[int, tuple[Group, int]] = {}
+        self._latest: dict[str, datetime] = {}
 
     def load(self) -> None:
         """Fold the stored intervals of every open period; accounts without a book or meters wait."""
@@ -145,6 +147,7 @@ class Folds:
         group = self._groups[key]
         group.add([account], [self._carry(account, book, start, minutes, fresh)])
         self._where[account, start] = group
+        self._quicken(account, start, group)
         return group, group.row_of[account]
 
     def _carry(self, account: str, book: Book, start: datetime, minutes: int, fresh: pa.Table | None) -> dict[str, int]:
@@ -160,7 +163,7 @@ class Folds:
         moved = Moved()
         touched: dict[int, _Touched] = {}
         energies = Energies.of(fresh)
-        by_meter = _by_meter(energies)
+        by_meter = _by_meter(energies.take(np.flatnonzero(~self._take_plain(energies, touched))))
         accounts = {
             install.account for meter in by_meter for install in self.master.by_meter.get(meter, []) if install.account
         }
@@ -210,16 +213,12 @@ class Folds:
         if (account, start) not in self._where and self._billed(account, start):
             moved.billed.append((account, start))
             return
-        known = (account, start) in self._where
         group, row = self._place(account, start, end, fresh)
         mark = touched.setdefault(id(group), _Touched(group))
         first = int((own.end.min() - 1 - group.grid.start) // group.grid.slot_ms)
-        if known and self._simple(account, group, row, own):
-            mark.mark(row, first)
-        else:
-            table = gather(self._store, self.master.meters(account), start, end, fresh)
-            changed = group.put(row, self.master.of_account(Energies.of(table), account))
-            mark.mark(row, min(changed, first) if self.force else changed)
+        table = gather(self._store, self.master.meters(account), start, end, fresh)
+        changed = group.put(row, self.master.of_account(Energies.of(table), account))
+        mark.mark(row, min(changed, first) if self.force else changed)
         for later in sorted(one for one in self.open_of.get(account, {}) if one > start):
             self._carry_on(account, later, fresh, touched)
 
@@ -232,19 +231,42 @@ class Folds:
         if group.carry(row, self._carry(account, book, start, group.grid.minutes, fresh)):
             touched.setdefault(id(group), _Touched(group)).mark(row, 0)
 
-    def _simple(self, account: str, group: Group, row: int, own: Energies) -> bool:
-        """Take plain new slots of the account's only meter; False, with nothing taken, for anything else."""
-        slot_ms, grid = group.grid.slot_ms, group.grid
-        plain = (own.channel == Channel.IMPORT) & (own.minutes * 60_000 == slot_ms)
-        plain &= ((own.end - grid.start) % slot_ms == 0) & ((own.flags & (SUSPECT | ESTIMATED)) == 0)
-        if len(self.master.by_account[account]) != 1 or not plain.all():
-            return False
-        slots = (own.end - grid.start) // slot_ms - 1
-        if group.has[row, slots].any() or group.guess[row, slots].any() or np.unique(slots).size != slots.size:
-            return False
-        return all(
-            group.put_one(row, slot, wh) for slot, wh in zip(slots.tolist(), own.energy_wh.tolist(), strict=True)
-        )
+    def _take_plain(self, energies: Energies, touched: dict[int, _Touched]) -> Bool:
+        """Take one actual slot each of meters that are their account's only one; returns what was taken."""
+        taken = np.zeros(energies.end.shape, np.bool_)
+        plain = (energies.channel == Channel.IMPORT) & ((energies.flags & (SUSPECT | ESTIMATED)) == 0)
+        meters = energies.meter_id.tolist()
+        if self.force or len(set(meters)) != len(meters):
+            return taken
+        rows_of: dict[int, list[int]] = {}
+        for number, meter in enumerate(meters):
+            if plain[number] and meter in self._fast:
+                rows_of.setdefault(id(self._fast[meter][0]), []).append(number)
+        for numbers in rows_of.values():
+            group = self._fast[meters[numbers[0]]][0]
+            pick = np.array(numbers, np.int64)
+            after = energies.end[pick] - group.grid.start
+            fits = (after % group.grid.slot_ms == 0) & (energies.minutes[pick] * 60_000 == group.grid.slot_ms)
+            slots = after // group.grid.slot_ms - 1
+            fits &= (slots >= 0) & (slots < group.grid.count)
+            pick, slots = pick[fits], slots[fits]
+            rows = np.array([self._fast[meters[number]][1] for number in pick.tolist()], np.int64)
+            free = group.put_plain(rows, slots, energies.energy_wh[pick])
+            taken[pick[free]] = True
+            mark = touched.setdefault(id(group), _Touched(group))
+            for row, slot in zip(rows[free].tolist(), slots[free].tolist(), strict=True):
+                mark.mark(row, slot)
+        return taken
+
+    def _quicken(self, account: str, start: datetime, group: Group) -> None:
+        """Note the account's latest period for the plain hour, if it has one meter for good, counted once."""
+        installs = self.master.by_account.get(account, [])
+        one = installs[0] if len(installs) == 1 else None
+        if one is None or one.end is not None or one.multiplier != 1 or ms_of(one.start) > group.grid.start:
+            return
+        if len(self.master.by_meter[one.meter_id]) == 1 and start >= self._latest.get(account, start):
+            self._latest[account] = start
+            self._fast[one.meter_id] = (group, group.row_of[account])
 
     def _billed(self, account: str, start: datetime) -> bool:
         return self._store.read(lambda reader: reader.get(StoredBill, account, start)) is not None
@@ -270,7 +292,7 @@ class Folds:
 
     def _periods(self, group: Group, rows: Int) -> list[OpenPeriod]:
         """Open periods of rows as they stand, noted as the accounts' own."""
-        until = group.until(rows)
+        until = group.last[rows]
         start = at_ms(group.grid.start)
         found = []
         for row, done in zip(rows.tolist(), until.tolist(), strict=True):

@@ -8,6 +8,7 @@ rewinds its account to the start of the period and takes all slots again.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,7 @@ class Charged:
     rated: rating.Rated
 
 
-@dataclass(slots=True)
+@dataclass
 class Group:
     """Accounts by row. ``has`` marks actual slots, ``guess`` estimated ones; ``done`` slots are taken."""
 
@@ -48,7 +49,9 @@ class Group:
     has: Bool = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
     guess: Bool = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
     done: Int = field(default_factory=lambda: np.zeros(0, np.int64))
+    last: Int = field(default_factory=lambda: np.zeros(0, np.int64))  # the slot after the last actual one
     accrued: Int = field(default_factory=lambda: np.zeros(0, np.int64))
+    reacts: bool = False  # some account has reactive energy
     state: State | None = None
     zero: State | None = None
 
@@ -79,6 +82,7 @@ class Group:
         self.has = np.vstack([self.has.reshape(-1, count), np.zeros((n, count), np.bool_)])
         self.guess = np.vstack([self.guess.reshape(-1, count), np.zeros((n, count), np.bool_)])
         self.done = np.concatenate([self.done, np.zeros(n, np.int64)])
+        self.last = np.concatenate([self.last, np.zeros(n, np.int64)])
         self.accrued = np.concatenate([self.accrued, np.zeros(n, np.int64)])
 
     def carry(self, row: int, before: Mapping[str, int]) -> bool:
@@ -108,23 +112,20 @@ class Group:
             changed |= fresh[channel] != array[row]
             array[row] = fresh[channel]
         self.has[row], self.guess[row] = has, guess
+        self.last[row] = int(np.flatnonzero(has)[-1]) + 1 if has.any() else 0
+        self.reacts = self.reacts or bool(self.lag[row].any())
         first = np.flatnonzero(changed)
         return int(first[0]) if first.size else count
 
-    def put_one(self, row: int, slot: int, wh: int) -> bool:
-        """Take one new actual slot; False (and nothing changed) when the slot holds something already."""
-        if self.has[row, slot] or self.guess[row, slot] or self.out[row, slot] or self.lag[row, slot]:
-            return False
-        self.wh[row, slot] = wh
-        self.has[row, slot] = True
-        return True
-
-    def until(self, rows: Int) -> Int:
-        """The slot after the last actual one of each row."""
-        count = self.plan.slots
-        has = self.has[rows]
-        last: Int = np.where(has.any(axis=1), count - np.argmax(has[:, ::-1], axis=1), 0)
-        return last
+    def put_plain(self, rows: Int, slots: Int, wh: Int) -> Bool:
+        """Take actual slots, at most one a row; returns which were free and taken, the others are left alone."""
+        free: Bool = ~(self.has[rows, slots] | self.guess[rows, slots])
+        free &= (self.out[rows, slots] == 0) & (self.lag[rows, slots] == 0)
+        rows, slots = rows[free], slots[free]
+        self.wh[rows, slots] = wh[free]
+        self.has[rows, slots] = True
+        self.last[rows] = np.maximum(self.last[rows], slots + 1)
+        return free
 
     def move(self, rows: Int, changed: Int) -> list[Charged]:
         """Bring rows up to their last actual slot; ``changed`` is each row's first slot that is new or different."""
@@ -132,7 +133,7 @@ class Group:
         self.done[back] = 0
         if back.size and self.state is not None and self.zero is not None:
             _assign(self.state, back, _rows(self.zero, back))
-        ends = self.until(rows)
+        ends = self.last[rows]
         charged = []
         for begin, end in sorted(set(zip(self.done[rows].tolist(), ends.tolist(), strict=True))):
             pick = np.flatnonzero((self.done[rows] == begin) & (ends == end))
@@ -140,23 +141,19 @@ class Group:
                 charged.append(self._advance(rows[pick], begin, end, changed[pick]))
         for end in sorted(set(ends.tolist())):
             own = rows[ends == end]
-            self.accrued[own] = self._owed(own, self._at(own, end), self.actual(own)) if end else 0
+            self.accrued[own] = self._owed(own, self._at(own, end), self.has) if end else 0
         return charged
 
     def _advance(self, rows: Int, begin: int, end: int, changed: Int) -> Charged:
         """Take slots [begin, end) of rows that all stand at ``begin``."""
-        wh, out = self.actual(rows)[:, begin:end], self.out[rows][:, begin:end]
+        has, out = self.has[:, begin:end][rows], self.out[:, begin:end][rows]
+        wh = np.where(has, self.wh[:, begin:end][rows], 0)
         rated = rating.rate(self.plan, wh, state=self._at(rows, begin), export=out if self.exports else None)
         assert self.state is not None
         _assign(self.state, rows, rated.state)
         self.done[rows] = end
-        written = self.has[rows][:, begin:end] & (np.arange(begin, end)[None, :] >= changed[:, None])
+        written = has & (np.arange(begin, end)[None, :] >= changed[:, None])
         return Charged(rows, begin, wh, written, rated)
-
-    def actual(self, rows: Int) -> Int:
-        """[rows, slots] Wh of actual slots; estimates count nothing here."""
-        energy: Int = np.where(self.has[rows], self.wh[rows], 0)
-        return energy
 
     def _at(self, rows: Int, done: int) -> State:
         """The state of rows that all stand at ``done``."""
@@ -175,34 +172,46 @@ class Group:
             found.append(int(stream.reset[own - 1]) if own else self.zero.resets[index])
         return tuple(found)
 
-    def _owed(self, rows: Int, state: State, wh: Int) -> Int:
-        """[rows] micro-units of the bill that would be printed at this state."""
+    @cached_property
+    def demands(self) -> bool:
+        """Whether the book prices demand, which looks at every slot so far."""
+        return any(spec.kind == "demand" for version in self.plan.book.versions for spec in version.components)
+
+    def _owed(self, rows: Int, state: State, counted: Bool) -> Int:
+        """[rows] micro-units of the bill that would be printed at this state, made of the ``counted`` slots."""
+        done = state.done
+        wh = np.where(counted[:, :done][rows], self.wh[:, :done][rows], 0) if self.demands else None
+        lag = self.lag[:, :done][rows] if self.reacts else None
+        if lag is None or not lag.any():
+            return self._total(state, wh, None)
         owed = np.zeros(rows.size, np.int64)
-        lag = self.lag[rows][:, : state.done]
-        reacts = lag.any(axis=1)
-        for one in np.unique(reacts):
-            pick = np.flatnonzero(reacts == one)
-            part = _rows(state, pick)
-            varh = lag[pick].sum(axis=1) if one else None
-            lines = evaluate(self.plan, part, wh=wh[pick][:, : state.done], reactive_varh=varh)
-            owed[pick] = totals(self.plan.book, lines) if lines else 0
+        some = lag.any(axis=1)
+        for pick in (np.flatnonzero(some), np.flatnonzero(~some)):
+            varh = lag[pick].sum(axis=1) if some[pick].any() else None
+            owed[pick] = self._total(_rows(state, pick), None if wh is None else wh[pick], varh)
         return owed
+
+    def _total(self, state: State, wh: Int | None, varh: Int | None) -> Int:
+        lines = evaluate(self.plan, state, wh=wh, reactive_varh=varh)
+        total: Int = totals(self.plan.book, lines) if lines else np.zeros(state.n, np.int64)
+        return total
 
     def estimates(self, rows: Int, now_slot: int) -> Int:
         """[rows] micro-units that unread and estimated slots before ``now_slot`` would add; 0 where all was read."""
         now_slot = min(now_slot, self.plan.slots)
         result = np.zeros(rows.size, np.int64)
-        open_ = ~self.has[rows][:, :now_slot].all(axis=1) if now_slot > 0 else np.zeros(rows.size, np.bool_)
+        open_ = ~self.has[:, :now_slot][rows].all(axis=1) if now_slot > 0 else np.zeros(rows.size, np.bool_)
         known = self.has[rows].any(axis=1) | self.guess[rows].any(axis=1)
         pick = np.flatnonzero(open_ & known)
         if not pick.size:
             return result
         own = rows[pick]
-        wh = self._filled(own)[:, :now_slot]
+        filled = self._filled(own)
         assert self.zero is not None
         state = _rows(self.zero, own)
-        after, _ = rating.advance(self.plan, state, 0, wh, self.out[own][:, :now_slot] if self.exports else None)
-        result[pick] = np.maximum(self._owed(own, after, wh) - self.accrued[own], 0)
+        out = self.out[:, :now_slot][own] if self.exports else None
+        after, _ = rating.advance(self.plan, state, 0, filled[:, :now_slot], out)
+        result[pick] = np.maximum(self._owed(own, after, self.has | self.guess) - self.accrued[own], 0)
         return result
 
     def _filled(self, rows: Int) -> Int:
