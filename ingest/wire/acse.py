@@ -82,7 +82,7 @@ class AssociationRequest:
 
 @dataclass(frozen=True, slots=True)
 class AssociationResponse:
-    """AARE: ``result`` 0 accepted, 1 rejected for good, 2 rejected for now; ``source`` 1 user, 2 provider.
+    """AARE: ``result`` 0 accepted, 1 rejected permanently, 2 transiently; ``source`` 1 user, 2 provider.
 
     ``diagnostic`` 1 no reason, 2 context not supported, 11 mechanism unknown, 13 authentication failed, 14
     authentication required (the challenge of HLS follows).

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from ingest.links.dlms import DlmsLink
-from ingest.records import Drive, MeterPoint
+from ingest.records import Drive, MeterPoint, Poll
+from ingest.wire import acse
 from sim.concentrator import SECRET, Concentrator
 from sim.logicaldevice import Firmware
 from sim.loop import VirtualClock, VirtualLoop, run_virtual
@@ -19,6 +20,14 @@ T = TypeVar("T")
 START = datetime(2026, 7, 1, 9, 0)
 HOUR = timedelta(hours=1)
 PORT = 4059
+
+NO_LIST = acse.OURS & ~acse.Conformance.MULTIPLE_REFERENCES
+NO_RANGE = acse.OURS & ~acse.Conformance.SELECTIVE_ACCESS
+
+
+def codes(poll: Poll) -> list[str]:
+    """What was found wrong in one visit."""
+    return [finding.code for finding in poll.findings]
 
 
 def load(at: datetime) -> int:
