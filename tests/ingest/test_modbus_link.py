@@ -1,5 +1,6 @@
 """The Modbus link on virtual time: right values or named findings, and a relay that moves only when it may."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -401,3 +402,41 @@ def test_the_pause_between_requests_is_kept() -> None:
         return rig.clock.monotonic() - begin
 
     assert rig.run(story) >= 4 * 0.05
+
+
+def test_pipelined_visits_of_many_units_never_mix_under_faults() -> None:
+    rig = Rig(5)
+    rig.gateway("g1", depth=8)
+    points = [rig.meter("dds238", unit, load_w=100 * unit) for unit in range(1, 21)]
+    rig.faults.duplicate = rig.faults.late = 0.05
+
+    async def story() -> list[Poll]:
+        polls: list[Poll] = []
+        for _ in range(10):
+            now = rig.clock.now()
+            polls += await asyncio.gather(*(rig.links["g1"].poll(point, now) for point in points))
+            await rig.clock.sleep(60)
+        return polls
+
+    polls = rig.run(story)
+    good = [poll for poll in polls if poll.ok]
+    assert len(good) > 60
+    assert all(poll.power_w == 100 * int(poll.meter[1:]) for poll in good)
+    assert {code for poll in polls for code in codes(poll)} <= {"timeout", "closed", "unreachable"}
+
+
+def test_depth_is_what_makes_visits_overlap() -> None:
+    def took(depth: int) -> float:
+        rig = Rig()
+        rig.gateway("g1", depth=depth)
+        points = [rig.meter("dds238", unit) for unit in range(1, 9)]
+
+        async def story() -> float:
+            begin = rig.clock.monotonic()
+            polls = await asyncio.gather(*(rig.links["g1"].poll(point, SLOT) for point in points))
+            assert all(poll.ok for poll in polls)
+            return rig.clock.monotonic() - begin
+
+        return rig.run(story)
+
+    assert took(8) < took(1) / 3
