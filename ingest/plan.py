@@ -31,7 +31,6 @@ class Due:
 
     point: MeterPoint
     slot_end: datetime
-    urgency: Urgency = Urgency.SCHEDULED
 
 
 def slot_floor(at: datetime, slot_min: int) -> datetime:

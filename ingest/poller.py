@@ -23,6 +23,7 @@ from ingest.records import Finding, MeterPoint, MeterRead, Poll
 Observer = Callable[[MeterPoint, Poll], Awaitable[None]]
 """Told of every poll, good or bad, before its reads are handed on: evidence of relay, load and identity."""
 
+_ASK_AGAIN = frozenset({"unstable_value", "not_available"})  # a register is missing: the slot is not done
 _NOT_THE_DEVICE = frozenset({"unreachable", "early_read", "no_load_profile", "profile_error"})
 
 
@@ -182,8 +183,9 @@ class Poller:
         if not good:
             return
         await self._accept(gateway, [read for _, poll in good for read in poll.reads], report)
-        for call, _ in good:
-            self._done[call.point.meter_id] = call.slot_end
+        for call, poll in good:
+            if not any(finding.code in _ASK_AGAIN for finding in poll.findings):
+                self._done[call.point.meter_id] = call.slot_end
 
     async def _accept(self, gateway: str, reads: Sequence[MeterRead], report: CycleReport) -> int:
         """Commit ``reads`` under an id made of their content; returns how many were new."""

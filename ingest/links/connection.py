@@ -42,7 +42,7 @@ class Connection:
         (nothing was sent), ``timeout``, ``closed``, ``half_frame``, ``bad_frame``, ``wrong_unit``, those of ``check``.
         """
         async with self._opening:
-            if self._stream is None and generation in (0, self.generation + 1):
+            if self._stream is None and not generation:
                 await self._open()
         stream = self._stream
         if stream is None or (generation and generation != self.generation):

@@ -6,7 +6,6 @@ after its slot only near the slot's end, a relay is driven only with a higher fe
 state can be read back. Nothing that the wire says raises.
 """
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -14,8 +13,10 @@ from ingest import drivers as installed
 from ingest.errors import ProfileError, WireRefusal
 from ingest.links.connection import Connection
 from ingest.links.fenced import FencedDrives
+from ingest.links.turns import Turns
 from ingest.links.visit import Visit, VisitSwitch
 from ingest.model import Driver, ModbusDriver, Quantity, Register
+from ingest.plan import Urgency
 from ingest.ports import Clock, FenceStore, Transport
 from ingest.records import (
     Channel,
@@ -39,7 +40,8 @@ _CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT
 class ModbusLink:
     """``ingest.ports.Link`` for the meters behind one gateway (or one meter) that speaks Modbus TCP.
 
-    ``depth`` visits run at a time (1: one after the other, what serial lines behind a gateway need); ``timeout_s``
+    ``depth`` visits run at a time (1: one after the other, what serial lines behind a gateway need), the most urgent
+    caller first: a drive before a look at the relay before a poll; ``timeout_s``
     replaces the drivers' own time-outs; ``late_s`` replaces the tolerance after a slot's end.
     """
 
@@ -63,14 +65,14 @@ class ModbusLink:
         self._connection = Connection(transport, host, port)
         self._timeout_s = timeout_s
         self._late_s = late_s
-        self._turn = asyncio.Semaphore(depth)
+        self._turns = Turns(depth)
         self._drivers = drivers if drivers is not None else installed.drivers()
         self._watch = RegisterWatch()
         self._fenced = FencedDrives(clock, fences)
 
     async def poll(self, point: MeterPoint, slot_end: datetime) -> Poll:
         """Read identity, registers, load and relay in one session; the registers close the slot ``slot_end``."""
-        async with self._turn:
+        async with self._turns.take(Urgency.SCHEDULED):
             visit = self._visit(point)
             reads: tuple[MeterRead, ...] = ()
             try:
@@ -98,7 +100,7 @@ class ModbusLink:
 
     async def relay(self, point: MeterPoint) -> RelayReport:
         """What the relay and the load say now; ``unknown`` with the reason as source when the device says nothing."""
-        async with self._turn:
+        async with self._turns.take(Urgency.ON_DEMAND):
             visit = self._visit(point)
             try:
                 await visit.read((Quantity.RELAY, Quantity.POWER))
@@ -108,7 +110,7 @@ class ModbusLink:
 
     async def drive(self, point: MeterPoint, order: Drive) -> DriveOutcome:
         """Switch the relay, once: identity, lock, fence and expiry first, then the write, then its read-back."""
-        async with self._turn:
+        async with self._turns.take(Urgency.COMMAND):
             return await self._fenced.run(order, VisitSwitch(self._visit(point)))
 
     async def close(self) -> None:

@@ -238,6 +238,22 @@ def test_a_gap_that_gives_nothing_rests() -> None:
     assert rig.run(story) == [2, 2, 4]
 
 
+def test_a_slot_whose_register_was_refused_is_asked_for_again() -> None:
+    rig, sink = Rig(), MemorySink()
+
+    class Flickering(ProfileLink):
+        async def poll(self, point: MeterPoint, slot_end: datetime) -> Poll:
+            exported = MeterRead(point.meter_id, 2, slot_end, 7)
+            found = (Finding("unstable_value", self.rig.clock.now(), point.meter),)
+            return Poll(point.meter, self.rig.clock.now(), reads=(exported,), findings=found)
+
+    async def story() -> list[int]:
+        poll = backfill(rig, sink, Flickering(rig, empty=True), Pacing())
+        return [(await poll.cycle(rig.clock.now())).due for _ in range(2)]
+
+    assert rig.run(story) == [2, 2]
+
+
 def test_a_link_that_hangs_meets_the_deadline() -> None:
     rig, sink = Rig(), MemorySink()
     link = ProfileLink(rig, hang_s=1e6)

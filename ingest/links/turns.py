@@ -1,0 +1,53 @@
+"""Callers with an urgency wait here, the most urgent goes first: one link's line as a queue with priorities.
+
+A read that is under way is never interrupted; a command waits for at most that one, whatever stands in the queue.
+"""
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ingest.plan import Urgency
+
+
+class Turns:
+    """Lets ``depth`` callers in at a time; equals go in the order in which they came."""
+
+    def __init__(self, depth: int = 1) -> None:
+        """``depth`` 1 is a serial line."""
+        self._free = depth
+        self._came = 0
+        self._queue: list[tuple[int, int, asyncio.Future[None]]] = []
+
+    @asynccontextmanager
+    async def take(self, urgency: Urgency) -> AsyncIterator[None]:
+        """Wait for a turn, hold it for the block."""
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait(urgency)
+        try:
+            yield
+        finally:
+            self._next()
+
+    async def _wait(self, urgency: Urgency) -> None:
+        self._came += 1
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._queue, (int(urgency), self._came, mine))
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():
+                self._next()  # the turn had just been given to a caller who gave up
+            raise
+
+    def _next(self) -> None:
+        """Hand the turn to the most urgent who still waits."""
+        while self._queue:
+            _, _, waiter = heapq.heappop(self._queue)
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._free += 1
