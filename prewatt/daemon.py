@@ -47,11 +47,11 @@ class Daemon:
     shell: Shell
     probe: Probe = field(default_factory=Probe)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     address: tuple[str, int] = ("", 0)
     failed: str = ""
     _interrupts: int = 0
-    _reloading: "asyncio.Task[bool] | None" = None
 
     def current(self) -> Shell:
         """The shell in force."""
@@ -59,36 +59,50 @@ class Daemon:
 
     async def run(self) -> int:
         """Run until stopped; 0 after a clean drain, 1 when a part failed."""
-        drain_s = self.shell.config.limits.drain_s
         with self._signals():
             async with self._servers(), handhelds(self.current, self.probe):
-                engine = asyncio.create_task(self._watched("engine", self.shell.engine.run(self.stop)))
                 dog = asyncio.create_task(supervisor.keep_alive())
                 self.ready.set()
                 supervisor.notify("READY=1")
-                log.info(
-                    "running",
-                    extra={"address": "{}:{}".format(*self.address), "home": str(self.shell.config.home.root)},
-                )
-                await self.stop.wait()
-                supervisor.notify("STOPPING=1")
-                await _drained(engine, drain_s)
+                log.info("running", extra={"address": "{}:{}".format(*self.address)})
+                while not self.stop.is_set():
+                    await self._turn()
                 dog.cancel()
         await self.shell.aclose()
         log.info("stopped", extra={"failed": self.failed})
         return 1 if self.failed else 0
 
-    async def _watched(self, part: str, work: Coroutine[Any, Any, Any]) -> None:
-        """A part whose end, other than by a stop, ends the daemon: better restarted than half alive."""
+    async def _turn(self) -> None:
+        """One engine from start to drained; a reload ends it and gives the next one its rules."""
+        end = asyncio.Event()
+        shell, fresh = self.shell, None
+        engine = asyncio.create_task(self._watched("engine", shell.engine.run(end), end))
+        while fresh is None and not self.stop.is_set():
+            await _either(self.stop, self.hung_up)
+            if self.hung_up.is_set() and not self.stop.is_set():
+                self.hung_up.clear()
+                fresh = await self._reloaded()
+        if self.stop.is_set():
+            supervisor.notify("STOPPING=1")
+        end.set()
+        await _drained(engine, shell.config.limits.drain_s)
+        if fresh is not None:
+            self.shell = fresh
+            await shell.aclose()
+            supervisor.notify("READY=1")
+            log.info("reloaded")
+
+    async def _watched(self, part: str, work: Coroutine[Any, Any, Any], end: asyncio.Event) -> None:
+        """A part whose end before ``end`` was set ends the daemon: better restarted than half alive."""
         try:
             await work
         except Exception as error:
             log.exception("%s failed", part)
             self.failed = self.probe.error = f"{part}: {type(error).__name__}: {error}"
         else:
-            if not self.stop.is_set():
+            if not end.is_set():
                 self.failed = self.probe.error = f"{part} ended by itself"
-        finally:
+        if self.failed:
             self.stop.set()
 
     @contextlib.asynccontextmanager
@@ -102,7 +116,9 @@ class Daemon:
             (_Server(_quiet(http.application(self.current, self.probe))), web),
             (_Server(_quiet(http.local_application(self.current, self.probe))), local),
         ]
-        tasks = [asyncio.create_task(self._watched("web server", s.serve(sockets=[at]))) for s, at in servers]
+        tasks = [
+            asyncio.create_task(self._watched("web server", s.serve(sockets=[at]), self.stop)) for s, at in servers
+        ]
         try:
             while not all(server.started for server, _ in servers) and not self.stop.is_set():
                 await asyncio.sleep(0.01)
@@ -121,7 +137,7 @@ class Daemon:
         handlers: dict[signal.Signals, Callable[[], None]] = {
             signal.SIGTERM: self.stop.set,
             signal.SIGINT: self._interrupt,
-            signal.SIGHUP: self._hang_up,
+            signal.SIGHUP: self.hung_up.set,
         }
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
@@ -138,11 +154,8 @@ class Daemon:
             os._exit(ABORTED)
         self.stop.set()
 
-    def _hang_up(self) -> None:
-        self._reloading = asyncio.get_running_loop().create_task(self.reload())
-
-    async def reload(self) -> bool:
-        """Read everything again; False, and nothing changes, when one file is wrong."""
+    async def _reloaded(self) -> Shell | None:
+        """A shell of what the files say now; None, and nothing changes, when one of them is wrong."""
         supervisor.notify("RELOADING=1")
         try:
             fresh = await asyncio.to_thread(self._read_again)
@@ -154,14 +167,11 @@ class Daemon:
             await self.shell.store.commit(
                 Priority.COMMAND, lambda unit: unit.audit("daemon", "config.refused", "reload", body, now)
             )
-            return False
-        finally:
+            self.probe.counts["reload_refused"] += 1
             supervisor.notify("READY=1")
-        await wiring.replace(self.shell, fresh)
-        self.shell = fresh
+            return None
         self.probe.counts["reloaded"] += 1
-        log.info("reloaded")
-        return True
+        return fresh
 
     def _read_again(self) -> Shell:
         """A shell with everything new but the store and the clock."""
@@ -169,11 +179,18 @@ class Daemon:
         config = load(old.config.home)
         books, policies = rules.books(config), dict(rules.policies(config))
         wiring.channels(config)
-        wiring.settings(config)
         remember(old.store, config, policies, actor="daemon")
         now = old.clock.now()
         old.store.write(Priority.COMMAND, lambda unit: unit.audit("daemon", "config.reloaded", "reload", {}, now))
         return Shell(config, old.store, old.clock, books, policies, actor="daemon")
+
+
+async def _either(*events: asyncio.Event) -> None:
+    """Wait for the first of them."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
 async def _drained(engine: "asyncio.Task[None]", drain_s: float) -> None:

@@ -69,3 +69,11 @@ def _write(path: Path, data: bytes, mode: int) -> None:
     """Write a file that never was readable by more people than ``mode`` says."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(data)
+
+
+def private_file(path: Path) -> bytes:
+    """32 random bytes of this home, made on the first call and kept (0600)."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(path, os.urandom(32), 0o600)
+    return path.read_bytes()

@@ -4,8 +4,6 @@ The local application, on a Unix socket of mode 0600, is another one: it needs n
 """
 
 import asyncio
-import importlib
-import importlib.util
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -15,10 +13,11 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control.amounts import PaymentRefusal
 from control.payments import webhook
-from prewatt import secrets
+from prewatt import frontdesk, secrets
 from prewatt.actions import actions
 from prewatt.errors import ShellError, Usage, translate
 from prewatt.health import Probe, look, metrics, readiness
@@ -26,8 +25,6 @@ from prewatt.output import plain
 from prewatt.wiring import Shell
 from storage.errors import StoreFailed
 
-CONSOLE = "prewatt.console.app"
-"""Module of the console: its ``mount(shell, probe)`` gives the ASGI application that serves all other paths."""
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LOCAL_LIMIT = 1 << 20
 RETRY_S = "30"
@@ -45,14 +42,28 @@ def application(current: Current, probe: Probe) -> Starlette:
         Route("/metrics", _metrics(current, probe)),
         Route("/v1/payments/webhook", _webhook(current, probe), methods=["POST"]),
     ]
-    if importlib.util.find_spec(CONSOLE) is not None:
-        routes.append(Mount("/", app=importlib.import_module(CONSOLE).mount(current, probe)))
+    routes.append(Mount("/", app=_Console(current)))
     return Starlette(routes=routes)
 
 
 def local_application(current: Current, probe: Probe) -> Starlette:
     """The application behind the home's socket: every action that a writing verb can ask for."""
     return Starlette(routes=[Route("/local/{action}", _local(current, probe), methods=["POST"])])
+
+
+class _Console:
+    """The console on the shell in force: made anew after a reload."""
+
+    def __init__(self, current: Current) -> None:
+        self._current = current
+        self._on: Shell | None = None
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        shell = self._current()
+        if self._app is None or shell is not self._on:
+            self._on, self._app = shell, frontdesk.console_of(shell)
+        await self._app(scope, receive, send)
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -18,10 +18,11 @@ from storage.unit import Reader
 def explained(option: Path | None, account: str, at: datetime | None) -> dict[str, Any]:
     """The last decision on ``account`` at or before ``at`` (None: the last of all)."""
     with reading(config_of(option)) as shell:
-        return shell.store.read(lambda reader: _explained(reader, account, at))
+        return shell.store.read(lambda reader: explained_in(reader, account, at))
 
 
-def _explained(reader: Reader, account: str, at: datetime | None) -> dict[str, Any]:
+def explained_in(reader: Reader, account: str, at: datetime | None) -> dict[str, Any]:
+    """The same on a snapshot at hand."""
     known(reader, account)
     conditions: dict[str, Any] = {"at__le": at} if at else {}
     found = reader.find(Decision, account=account, order=("-at", "-decision"), limit=1, **conditions)

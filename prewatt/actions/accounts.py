@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import secrets
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -113,7 +114,7 @@ async def topup(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     now = shell.clock.now()
     payment = Payment(
         channel=TOPUP_CHANNEL,
-        external_id=str(args["reference"]),
+        external_id=str(args.get("reference") or args.get("id") or secrets.token_hex(8)),
         account=account.account,
         amount_micro=amount,
         currency=account.currency,

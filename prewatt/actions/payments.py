@@ -10,7 +10,6 @@ from control.payments.csv import PaymentFile, accept
 from control.settle import PaymentResult, settle_file
 from prewatt.errors import ShellError, Usage
 from prewatt.listing import money, payment_row
-from prewatt.lookup import world
 from prewatt.wiring import Shell
 from storage.writer import Priority
 
@@ -26,8 +25,11 @@ async def take(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     read = accept(path.read_bytes(), columns, shell.clock.now(), channel=channel)
     if isinstance(read, PaymentRefusal):
         raise _refused(read, path)
-    around = world(shell)
-    results = await shell.store.commit(Priority.MONEY, lambda unit: settle_file(unit, read, path.name, channel, around))
+    engine = shell.engine
+    results = await shell.store.commit(
+        Priority.MONEY, lambda unit: settle_file(unit, read, path.name, channel, engine.world())
+    )
+    engine.wake()
     if isinstance(results, PaymentRefusal):
         raise _refused(results, path)
     return _answer(path.name, read, results)
