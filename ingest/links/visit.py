@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from ingest.errors import WireRefusal
 from ingest.links.connection import Connection
+from ingest.links.requests import read_request, write_request
 from ingest.model import ModbusDriver, ModbusRelay, Quantity
 from ingest.ports import Clock
 from ingest.records import Drive, Finding, MeterPoint, RelayReport, RelayState
-from ingest.wire.modbus import Refusal, read_request, write_request
+from ingest.wire.modbus import Refusal
 from ingest.wire.registers import Block, visit_plan
 
 

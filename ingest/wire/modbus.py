@@ -1,21 +1,12 @@
 """Modbus bytes go in, checked answers or named refusals come out; nothing here raises on what a peer sent.
 
-The one module that knows pymodbus: its PDU classes write our requests. Framing, length, unit, function and count checks
-are ours, because a library that retries and resynchronises by itself returns one register's value for another's.
+Framing, length, function, count and echo checks are ours, because a library that retries and resynchronises by itself
+returns one register's value for another's. Requests are written in ``ingest.links.requests``.
 Modbus Application Protocol V1.1b3; Modbus Messaging on TCP/IP V1.0b.
 """
 
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
-
-from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest, WriteSingleCoilRequest
-from pymodbus.pdu.register_message import (
-    ReadHoldingRegistersRequest,
-    ReadInputRegistersRequest,
-    WriteMultipleRegistersRequest,
-    WriteSingleRegisterRequest,
-)
 
 MBAP = 7
 MOST_PDU = 253  # Application Protocol 4.1: a PDU has at most 253 bytes
@@ -30,12 +21,7 @@ EXCEPTIONS = {  # Application Protocol 7
     10: "gateway_path_unavailable",
     11: "gateway_no_response",
 }
-_READS = {
-    1: ReadCoilsRequest,
-    2: ReadDiscreteInputsRequest,
-    3: ReadHoldingRegistersRequest,
-    4: ReadInputRegistersRequest,
-}
+_READS = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +76,6 @@ class TcpFramer:
 def adu(tid: int, unit: int, pdu: bytes) -> bytes:
     """The bytes of one frame."""
     return struct.pack(">HHHB", tid, 0, len(pdu) + 1, unit) + pdu
-
-
-@lru_cache(maxsize=4096)
-def read_request(function: int, address: int, count: int) -> bytes:
-    """The PDU that reads ``count`` coils or registers (functions 1 to 4)."""
-    return bytes([function]) + bytes(_READS[function](address=address, count=count).encode())
-
-
-def write_request(function: int, address: int, words: tuple[int, ...]) -> bytes:
-    """The PDU that writes: function 5 (coil, FF00 or 0000), 6 (one register) or 16 (several)."""
-    if function == 5:
-        body = WriteSingleCoilRequest(address=address, bits=[words[0] == 0xFF00]).encode()
-    elif function == 6:
-        body = WriteSingleRegisterRequest(address=address, registers=[words[0]]).encode()
-    else:
-        body = WriteMultipleRegistersRequest(address=address, registers=list(words)).encode()
-    return bytes([function]) + bytes(body)
 
 
 def check(request: bytes, response: bytes) -> bytes | Refusal:

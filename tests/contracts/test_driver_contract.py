@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from ingest.drivers import drivers
+from ingest.links.requests import read_request
 from ingest.model import Driver, ModbusDriver, Quantity, expected_serial
 from ingest.records import Channel, Drive, DriveResult, RelayState
-from ingest.wire.modbus import check, read_request
+from ingest.wire.modbus import check
 from ingest.wire.registers import Block, relay_register, visit_plan
 from tests.ingest.rig import LOAD_W, START, Rig
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from ingest.drivers import driver
+from ingest.links.requests import read_request
 from ingest.model import Encoding, ModbusDriver, Quantity, WordOrder
-from ingest.wire.modbus import check, read_request
-from ingest.wire.registers import Block
+from ingest.wire.modbus import check
+from ingest.wire.registers import Block, visit_plan
 
 MAPS = {
     "sdm630": "sdm.csv",
@@ -87,8 +88,6 @@ def test_frames_of_a_real_dds238(frame: str, import_wh: int, export_wh: int, pow
 
 
 def test_a_dds238_is_read_in_one_request_with_its_identity_and_relay() -> None:
-    from ingest.wire.registers import visit_plan
-
     (block,) = visit_plan(known("dds238"))
     assert (block.function, block.address, block.count) == (3, 0x08, 19)
     assert {r.quantity for r in block.registers} >= {Quantity.IDENTITY, Quantity.RELAY, Quantity.IMPORT}

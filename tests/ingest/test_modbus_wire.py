@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.links.requests import read_request, write_request
 from ingest.model import Encoding, Quantity, Register
-from ingest.wire.modbus import Frame, Refusal, TcpFramer, adu, check, read_request, write_request
+from ingest.wire.modbus import Frame, Refusal, TcpFramer, adu, check
 from ingest.wire.registers import decode
 from tests.ingest.capture import segments
 
