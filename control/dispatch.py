@@ -115,8 +115,7 @@ class Dispatcher:
         rows = [row for row in journal.live(reader) if _ready(row, world)][: world.settings.command_batch]
         found = []
         for row in rows:
-            install = assemble.meter_of(reader, row.account, world.now)
-            points = reader.find(MeterPoint, meter=row.meter) if install else []
+            points = reader.find(MeterPoint, meter=row.meter)
             found.append((row, points[0] if points else None))
         return found
 
@@ -146,7 +145,9 @@ class Dispatcher:
             why = "no_approval" if waiting else "no_link"
             await self._commit(lambda unit: self._waits(unit, command.command, why))
             return None
-        if self._needs_session(command):
+        install = self._store.read(lambda reader: assemble.meter_of(reader, command.account, world.now))
+        moved = install is None or install.meter != command.meter
+        if not moved and self._needs_session(command):
             if self.draining and command.action is Action.DISCONNECT:
                 return None
             poll = await self._poll(link, point)

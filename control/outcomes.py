@@ -81,7 +81,9 @@ def looked(unit: Unit, command_id: str, seen: Seen, world: World) -> Told:
         return _verified(unit, command, seen, world)
     if seen.state is RelayState.UNKNOWN and not seen.conflict:
         return Told(_still_unknown(unit, command, world))
-    if command.state is CommandState.ACKNOWLEDGED:
+    if command.state is CommandState.ACKNOWLEDGED and seen.conflict and command.action is Action.DISCONNECT:
+        event = Event.FAIL  # load behind an open relay: a bypass or a weld, which driving again does not mend
+    elif command.state is CommandState.ACKNOWLEDGED:
         event = commands.contradicted(command)
     else:
         event = commands.unmoved(command, world.now)

@@ -4,6 +4,7 @@
 test takes one thing away and sees what happens.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -11,7 +12,10 @@ from pathlib import Path
 
 from control import policy, signals, tables
 from control.assemble import World
+from control.dispatch import Dispatcher
+from control.engine import Engine
 from control.policy import Policy
+from control.ports import Channel
 from control.records import Command, Evidence, Notice, SealedForecast, Service, Wanted
 from control.settings import Settings
 from control.signals import Signal, Visit
@@ -25,7 +29,7 @@ from ingest.records import (
     RelayReport,
     RelayState,
 )
-from storage.records import Account, AccountState, Install, Payment, Posting
+from storage.records import Account, AccountState, Event, Install, Payment, Posting
 from storage.store import Priority, Store
 from storage.unit import Unit
 
@@ -164,6 +168,19 @@ class FakeLink:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class FakeDriver:
+    """A driver whose relay has a verified read-back."""
+
+    name: str = "fake"
+    protocol: str = "modbus"
+    title: str = "fake"
+    switchable: bool = True
+    load_profile: bool = False
+    max_power_w: int = 100_000
+    proven: str = "unproven"
+
+
 def residential(**changes: object) -> Policy:
     """The residential policy of cn-remote, one person's approval not needed."""
     return replace(policy.template("cn-remote")["residential"], **changes)  # type: ignore[arg-type]
@@ -237,6 +254,10 @@ class Rig:
     def facts(self, unit: Unit) -> None:
         unit.put(Signal(signals.PAYMENTS + "webhook", "ok", self.clock.now()))
 
+    def facts_now(self) -> None:
+        """The payment channels were reconciled just now."""
+        self.store.write(Priority.BATCH, self.facts)
+
     def open(self) -> Store:
         return Store.open(self.home, tables.TABLES, clock=self.clock, writer="inline", durable=False)
 
@@ -257,6 +278,27 @@ class Rig:
     def world(self) -> World:
         return World(self.clock.now(), True, {"zj": "hash-zj"}, self.policies, self.settings, lambda _: True)
 
+    def engine(self, **channels: Channel) -> Engine:
+        """An engine on the rig's store; run its coroutines with ``play``."""
+        drivers = {"fake": FakeDriver()}
+        made = Engine(
+            self.store, self.clock, {}, self.policies, {"G1": self.link}, channels, self.settings, drivers=drivers
+        )
+        made.world = self.world  # type: ignore[method-assign]
+        made.dispatcher._world = self.world
+        return made
+
+    def dispatcher(self) -> Dispatcher:
+        return Dispatcher(self.store, self.clock, {"G1": self.link}, self.world, lambda unit, told, world: None)
+
+    def dispatch(self, turns: int = 1, pause_s: float = 0) -> int:
+        """Run the dispatcher, with time going on between its turns."""
+        done = 0
+        for _ in range(turns):
+            done += asyncio.run(self.dispatcher().run_once())
+            self.clock.forward(pause_s)
+        return done
+
     def put(self, *records: object) -> None:
         self.store.write(Priority.BATCH, lambda unit: [unit.put(record) for record in records])
 
@@ -265,6 +307,13 @@ class Rig:
 
     def find(self, record: type, **conditions: object) -> list:  # type: ignore[type-arg]
         return self.store.read(lambda reader: reader.find(record, **conditions))
+
+    def command(self) -> Command:
+        """The newest command."""
+        return self.commands()[-1]
+
+    def events(self, code: str) -> list:  # type: ignore[type-arg]
+        return self.find(Event, code=code)
 
     def commands(self) -> list[Command]:
         return self.store.read(lambda reader: reader.find(Command, order=("fence", "command")))
