@@ -235,7 +235,8 @@ class DlmsDriver:
     disconnect_obis: str = "0.0.96.3.10.255"
     disconnect_verified: bool = False
     clock_obis: str = "0.0.1.0.0.255"
-    utc_deviation: bool = True  # False: deviation "not specified", the point's zone counts
+    utc_deviation: bool = True  # False: deviation "not specified" or wrong, the point's zone counts
+    releases: bool = True  # False: the meter leaves a release request unanswered
     max_power_w: int = 100_000
     timeout_s: float = 5.0
     proven: str = "unproven"

@@ -284,12 +284,11 @@ class DlmsSwitch:
         if not visit.driver.switchable:
             return "read_only"
         try:
-            await visit.open(self._secrets)
+            await self._look_around()
         except WireRefusal as refusal:
             if refusal.reason in ("bad_auth", "no_secret", "unsupported_authentication"):
                 return refusal.reason
             raise
-        await self.read_back()
         if visit.relay is None:
             return "read_only"
         if order.action == "disconnect":
@@ -297,6 +296,17 @@ class DlmsSwitch:
                 return "no_clock"
             return "bad_time" if abs(visit.offset_s) > CLOCK_LIMIT_S else ""
         return "no_arm" if order.action == "arm" and visit.control_mode not in ARMING_MODES else ""
+
+    async def _look_around(self) -> None:
+        """Associate and read; on a connection that turns out to be dead once more: nothing was switched yet."""
+        try:
+            await self._visit.open(self._secrets)
+            await self.read_back()
+        except WireRefusal as refusal:
+            if refusal.reason != "closed":
+                raise
+            await self._visit.open(self._secrets)
+            await self.read_back()
 
     @property
     def state(self) -> RelayState:

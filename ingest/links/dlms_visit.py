@@ -29,7 +29,7 @@ from ingest.wire.cosem import (
     scaler_of,
     time_of,
 )
-from ingest.wire.dialogue import Answer, Raw
+from ingest.wire.dialogue import Answer, Raw, State
 from ingest.wire.loadprofile import Layout, Rows, layout_of, rows_of
 
 SCALER = 3  # attribute of Register and Extended Register
@@ -86,7 +86,7 @@ class DlmsVisit:
 
     async def close(self) -> None:
         """Release the association; what goes wrong here has cost nothing."""
-        if self._device is not None and self._device.dialogue.state.name == "READY":
+        if self._device is not None and self._device.dialogue.state is State.READY and self.driver.releases:
             with contextlib.suppress(WireRefusal):
                 await self._ask(self._device, self._device.dialogue.close())
 
@@ -144,9 +144,11 @@ class DlmsVisit:
 
     async def act(self, method: int) -> None:
         """remote_disconnect (1) or remote_reconnect (2); WireRefusal carries the device's own no as its reason."""
-        dialogue = self._open_device().dialogue
-        request = dialogue.action(self._disconnect(method), Data(Tag.INTEGER, 0))
-        answer = await self._ask(self._open_device(), request)
+        device = self._open_device()
+        if not self.concentrator.carries(device):
+            raise WireRefusal("unreachable", "the connection ended before the order was sent")
+        request = device.dialogue.action(self._disconnect(method), Data(Tag.INTEGER, 0))
+        answer = await self._ask(device, request)
         if not isinstance(answer, apdu.ActionResponse):
             raise _unexpected(answer)
         if answer.result != apdu.Result.SUCCESS:

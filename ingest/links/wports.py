@@ -66,7 +66,12 @@ class Concentrator:
             device = self._devices[unit, client] = Device(unit, client, Dialogue(secret, start=unit * 5))
         elif device.dialogue.state is not State.IDLE:
             device.dialogue.give_up()
+        device.dialogue.secret = secret  # it may have been corrected since the last association
         return device
+
+    def carries(self, device: Device) -> bool:
+        """Whether ``device`` belongs to the connection that is open now."""
+        return self._stream is not None and self._devices.get((device.unit, device.client)) is device
 
     async def ask(self, device: Device, apdu: bytes, *, timeout_s: float) -> Answer:
         """Send ``apdu`` and wait for what answers it, through all its blocks (``timeout_s`` each).
@@ -75,7 +80,7 @@ class Concentrator:
         """
         async with self._slots:
             stream = self._stream
-            if stream is None or self._devices.get((device.unit, device.client)) is not device:
+            if stream is None or not self.carries(device):
                 raise WireRefusal("closed", f"{self._host}:{self._port} was reopened meanwhile")
             heard = self._heard
             device.asking = True

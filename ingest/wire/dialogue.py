@@ -96,7 +96,7 @@ class Dialogue:
     def __init__(self, secret: bytes | None = None, *, start: int = 0) -> None:
         self.state = State.IDLE
         self.agreed = acse.Initiate(conformance=0)
-        self._secret = secret
+        self.secret = secret
         self._last_id = start % _IDS
         self._burnt: set[int] = set()
         self._asked: apdu.Request | None = None
@@ -116,8 +116,8 @@ class Dialogue:
         """The AARQ."""
         self._move(Event.OPEN)
         information = acse.encode_initiate(acse.Initiate(), answer=False)
-        mechanism = acse.Mechanism.NONE if self._secret is None else acse.Mechanism.LLS
-        return acse.encode(acse.AssociationRequest(information, acse.LN, mechanism, self._secret))
+        mechanism = acse.Mechanism.NONE if self.secret is None else acse.Mechanism.LLS
+        return acse.encode(acse.AssociationRequest(information, acse.LN, mechanism, self.secret))
 
     def get(self, name: Name, access: Access | None = None, *, raw: bool = False) -> bytes:
         """A GET of one attribute; with ``raw`` the answer is ``Raw`` when it holds data."""

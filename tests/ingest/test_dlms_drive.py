@@ -1,5 +1,6 @@
 """Relay orders through the DLMS link: fence, expiry, clock, identity, control modes, read-back."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -97,6 +98,41 @@ def test_a_lost_acknowledgement_is_unknown_and_nothing_is_sent_twice() -> None:
     assert (outcome.result, len(switched)) == (DriveResult.UNKNOWN, 1)
     assert rig.meter().relay is RelayState.OPEN
     assert rig.fences.fences == {"D1": 1}
+
+
+def test_a_connection_that_died_since_the_last_visit_costs_an_order_nothing() -> None:
+    """The peer resets on the first bytes, as after a restart: the order goes out on a fresh connection."""
+    rig = DlmsRig()
+
+    async def main() -> DriveOutcome:
+        await rig.link.relay(rig.point())
+        stream = rig.network._streams[-1]
+        write = stream.write
+
+        async def reset(data: bytes) -> None:
+            stream.write = write  # type: ignore[method-assign]
+            raise ConnectionResetError("reset by peer")
+
+        stream.write = reset  # type: ignore[method-assign]
+        return await rig.link.drive(rig.point(), rig.order())
+
+    assert rig.run(main).result is DriveResult.ACKNOWLEDGED
+    assert rig.meter().relay is RelayState.OPEN
+
+
+def test_a_connection_that_ends_while_the_fence_is_committed_leaves_nothing_sent() -> None:
+    rig = DlmsRig()
+    raise_to = rig.fences.raise_to
+
+    async def slow(meter: str, fence: int) -> None:
+        await raise_to(meter, fence)
+        rig.network.set_down("c1", True)
+        await asyncio.sleep(1)
+
+    rig.fences.raise_to = slow  # type: ignore[method-assign]
+    outcome = rig.run(lambda: rig.link.drive(rig.point(), rig.order()))
+    assert (outcome.result, outcome.reason) == (DriveResult.UNREACHABLE, "unreachable")
+    assert rig.meter().relay_changes == []
 
 
 def test_a_driver_without_verified_read_back_is_read_only() -> None:

@@ -135,6 +135,29 @@ def test_without_the_right_secret_nothing_is_read(secret: bytes | None, code: st
     assert (poll.reads, codes(poll)) == ((), [code])
 
 
+def test_a_secret_that_was_corrected_works_at_once() -> None:
+    rig = DlmsRig()
+
+    async def main() -> tuple[Poll, Poll]:
+        rig.secrets["lls"] = b"99999999"
+        wrong = await rig.link.poll(rig.point(), START)
+        rig.secrets["lls"] = SECRET
+        return wrong, await rig.link.poll(rig.point(), START)
+
+    wrong, right = rig.run(main)
+    assert (codes(wrong), codes(right)) == (["bad_auth"], [])
+
+
+def test_a_meter_that_leaves_releases_unanswered_is_not_asked_to_release() -> None:
+    driver = replace(DRIVER, releases=False)
+    rig = DlmsRig(drivers={"dlms_generic": driver})
+
+    async def main() -> list[Poll]:
+        return [await rig.link.poll(rig.point(), START) for _ in range(3)]
+
+    assert [codes(poll) for poll in rig.run(main)] == [[], [], []]
+
+
 def test_a_clock_an_hour_off_is_flagged_and_its_profile_is_uncertain() -> None:
     rig = DlmsRig()
     rig.meter().skew_s = 3600
