@@ -80,7 +80,8 @@ def compute(
     customers.sort(key=lambda one: (one.book.hash, one.account))
     bills = []
     for _, group in groupby(customers, key=lambda one: one.book.hash):
-        bills += _of_book(store, master, list(group), period)
+        same = list(group)
+        bills += bills_of(store, master, same, span_of(same[0].book, period))
     return sorted(bills, key=lambda bill: bill.account)
 
 
@@ -96,9 +97,12 @@ def _unassigned(
     ]
 
 
-def _of_book(store: Store, master: Master, customers: Sequence[Customer], period: str) -> list[Bill]:
-    """Bills of customers of one book, from one look at the lake."""
-    span = span_of(customers[0].book, period)
+def bills_of(
+    store: Store, master: Master, customers: Sequence[Customer], span: tuple[datetime, datetime]
+) -> list[Bill]:
+    """Bills of customers of one book for one period, from one look at the lake; none for those with nothing in it."""
+    if not customers:
+        return []
     begin = ladder_start(customers[0].book, span[0])
     meters = sorted({meter for one in customers for meter in master.meters(one.account)})
     energies = Energies.of(gather(store, meters, begin, span[1], None))
