@@ -30,8 +30,9 @@ def send(unit: Unit, command_id: str, world: World) -> Command | None:
     if case is None or case.meter != command.meter:
         _ended(unit, command, Event.CANCEL, world, "meter_changed")
         return None
+    policy = world.policies[case.klass]
     if command.action is Action.DISCONNECT:
-        allowed, why = decide.may_send(case, world.policies[case.klass])
+        allowed, why = decide.may_send(case, policy)
     else:
         allowed, why = decide.may_reconnect(case)
     if not allowed:
@@ -40,7 +41,9 @@ def send(unit: Unit, command_id: str, world: World) -> Command | None:
     if not fences.lift(unit, command.meter, command.fence) and fences.last(unit, command.meter) != command.fence:
         _outfenced(unit, command, world)
         return None
-    return journal.advance(unit, command, Event.SEND, world.now, outcome="")
+    judged = decide.decide(case, policy)  # the record of every guard as it stood when the order left
+    unit.add(judged)
+    return journal.advance(unit, command, Event.SEND, world.now, detail=judged.decision, outcome="")
 
 
 def lapse(unit: Unit, command: Command, world: World) -> None:

@@ -1,0 +1,273 @@
+"""A snapshot of the store goes in, every broken promise comes out: the S and L rules, checked on what is committed.
+
+Runs in production as it does after each step of the simulator. ``since`` limits the journals that are looked through;
+None looks through all of them. No check here trusts the code that it checks: it reads rows and compares.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from control import commands, journal
+from control.commands import Event
+from control.records import (
+    Action,
+    Command,
+    CommandEvent,
+    CommandState,
+    Decision,
+    Evidence,
+    Fence,
+    Hold,
+    Incident,
+    Notice,
+    Wanted,
+    WorkOrder,
+)
+from control.settings import Settings
+from control.signals import KILL_SWITCH, Signal
+from control.workorders import OPEN_STATES
+from ingest.records import MeterPoint, RelayState
+from storage import audit, ledger
+from storage.records import AuditRow, Install, Payment, Posting
+from storage.unit import Reader
+
+GRACE = timedelta(minutes=15)  # between a clock running out and the sweep that must have seen it
+RESTARTED = timedelta(hours=2)  # an unknown or a notice that nobody touched for so long is forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken promise: the rule's id, whose it is, and what was seen."""
+
+    id: str
+    at: datetime
+    account: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the checks look at."""
+
+    reader: Reader
+    now: datetime
+    since: datetime
+    limits: Settings
+
+    def broken(self, rule: str, account: str, detail: str) -> Violation:
+        """A violation seen now."""
+        return Violation(rule, self.now, account, detail)
+
+    def sends(self) -> Iterator[tuple[CommandEvent, Command]]:
+        """Every disconnection that left since ``since``, with its command."""
+        for row in self.reader.find(CommandEvent, event=Event.SEND.value, at__ge=self.since, order=("at", "command")):
+            command = self.reader.get(Command, row.command)
+            if command is not None and command.action is Action.DISCONNECT:
+                yield row, command
+
+
+def check(reader: Reader, now: datetime, limits: Settings, *, since: datetime | None = None) -> list[Violation]:
+    """Every violation visible at ``now``, in order of rule."""
+    seen = View(reader, now, since or datetime(1970, 1, 1), limits)
+    return [violation for rule in CHECKS.values() for violation in rule(seen)]
+
+
+def s1_money(seen: View) -> Iterator[Violation]:
+    """Money is conserved: the ledger sums to zero, a payment posts once, a reversal is at most its original."""
+    if seen.reader.ledger_sum():
+        yield seen.broken("S1", "", f"the ledger sums to {seen.reader.ledger_sum()} micro")
+    for row in seen.reader.find(Payment, received__ge=seen.since, order=("channel", "external_id")):
+        legs = {leg.source: leg for leg in _legs(seen.reader, row)}
+        posted, back = legs.get(f"payment:{row.channel}"), legs.get(f"reversal:{row.channel}")
+        if (posted is not None) != (row.status == "posted" or row.reason.startswith("reversed_micro=")):
+            yield seen.broken(
+                "S1", row.account, f"payment {row.external_id} is {row.status}, posted: {posted is not None}"
+            )
+        if back is not None and (posted is None or -back.amount_micro > posted.amount_micro):
+            yield seen.broken("S1", row.account, f"reversal of {row.external_id} is more than its original")
+
+
+def _legs(reader: Reader, row: Payment) -> list[Posting]:
+    found = []
+    for source in (f"payment:{row.channel}", f"reversal:{row.channel}"):
+        key = f"customer:{row.account}"
+        leg = reader.get(Posting, source, row.external_id, key)
+        found += [leg] if leg is not None else []
+    return found
+
+
+def s2_fold(seen: View) -> Iterator[Violation]:
+    """Balances are the fold of their postings."""
+    for fault in ledger.check(seen.reader.connection):
+        yield seen.broken("S2", "", fault)
+
+
+def s3_guards(seen: View) -> Iterator[Violation]:
+    """Nothing left to disconnect while a guard was false in the record of its send."""
+    for row, command in seen.sends():
+        record = seen.reader.get(Decision, row.detail)
+        if record is None:
+            yield seen.broken("S3", command.account, f"{command.command} left without a record of its guards")
+            continue
+        false = [guard.name for guard in record.guards if guard.name[0] == "G" and not guard.value]
+        if false or len([guard for guard in record.guards if guard.name[0] == "G"]) < 13:
+            yield seen.broken("S3", command.account, f"{command.command} left while {', '.join(false) or 'unjudged'}")
+
+
+def s4_fence(seen: View) -> Iterator[Violation]:
+    """Nothing leaves expired or above the durable fence; a fence belongs to one command of its meter."""
+    for row in seen.reader.find(CommandEvent, event=Event.SEND.value, at__ge=seen.since):
+        command = seen.reader.get(Command, row.command)
+        if command is None:
+            continue
+        fence = seen.reader.get(Fence, command.meter)
+        if fence is None or fence.fence < command.fence:
+            yield seen.broken("S4", command.account, f"{command.command} left with fence {command.fence}, not durable")
+        if row.at >= command.valid_until:
+            yield seen.broken(
+                "S4", command.account, f"{command.command} left at {row.at}, valid until {command.valid_until}"
+            )
+    seen_fences: dict[tuple[str, int], str] = {}
+    for command in seen.reader.find(Command, requested__ge=seen.since, order=("meter", "fence")):
+        other = seen_fences.setdefault((command.meter, command.fence), command.command)
+        if other != command.command:
+            yield seen.broken("S4", command.account, f"{other} and {command.command} share fence {command.fence}")
+
+
+def s5_lives(seen: View) -> Iterator[Violation]:
+    """One live command per meter; every step is one of the table's, so that ends are final."""
+    by_meter: dict[str, str] = {}
+    for command in journal.live(seen.reader):
+        other = by_meter.setdefault(command.meter, command.command)
+        if other != command.command:
+            yield seen.broken("S5", command.account, f"{other} and {command.command} are both live on {command.meter}")
+    for row in seen.reader.find(CommandEvent, at__ge=seen.since):
+        if row.before == row.after or not row.before:
+            continue
+        table = commands.TRANSITIONS[CommandState(row.before)]
+        if row.event not in set(Event) or table.get(Event(row.event)) != row.after:
+            yield seen.broken(
+                "S5", "", f"{row.command}: {row.before} -{row.event}-> {row.after} is no step of the table"
+            )
+
+
+def s6_protected(seen: View) -> Iterator[Violation]:
+    """Nothing left against whoever was held at that moment."""
+    for row, command in seen.sends():
+        for hold in seen.reader.find(Hold, account__in=["", command.account], start__lt=row.at):
+            if hold.end is None or hold.end > row.at:
+                yield seen.broken(
+                    "S6", command.account, f"{command.command} left against hold {hold.hold} ({hold.kind})"
+                )
+
+
+def s7_races(seen: View) -> Iterator[Violation]:
+    """A disconnection that had left before a payment has a reconnect behind it, and an incident."""
+    for row in seen.reader.find(CommandEvent, event=Event.SUPERSEDE.value, detail="payment", at__ge=seen.since):
+        command = seen.reader.get(Command, row.command)
+        if command is None or command.action is not Action.DISCONNECT or row.before not in journal.LEFT_STATES:
+            continue
+        later = seen.reader.count(Command, meter=command.meter, action=Action.CONNECT, fence__gt=command.fence)
+        filed = seen.reader.count(Incident, command=command.command, kind="disconnect_raced_payment")
+        if not later or not filed:
+            yield seen.broken("S7", command.account, f"{command.command}: reconnects {later}, incidents {filed}")
+
+
+def s9_once(seen: View) -> Iterator[Violation]:
+    """One alert per epoch, rung and recipient."""
+    told: dict[tuple[str, int, str, str], str] = {}
+    for row in seen.reader.find(Notice, created__ge=seen.since, order=("created", "notice")):
+        other = told.setdefault((row.account, row.epoch, row.rung, row.recipient), row.notice)
+        if other != row.notice:
+            yield seen.broken("S9", row.account, f"{row.rung} to {row.recipient} twice in epoch {row.epoch}")
+
+
+def s10_kill_switch(seen: View) -> Iterator[Violation]:
+    """The kill switch stops what has not left."""
+    kill = seen.reader.get(Signal, KILL_SWITCH)
+    if kill is not None and kill.value == "on":
+        for row, command in seen.sends():
+            if row.at > kill.at:
+                yield seen.broken("S10", command.account, f"{command.command} left with the kill switch pulled")
+
+
+def s11_audit(seen: View) -> Iterator[Violation]:
+    """The audit chain verifies, and nobody approved what they asked for."""
+    for fault in audit.check(seen.reader.find(AuditRow, order="seq")):
+        yield seen.broken("S11", "", fault)
+    for command in seen.reader.find(Command, requested__ge=seen.since):
+        if command.requester in command.approvals:
+            yield seen.broken("S11", command.account, f"{command.command} was approved by who asked for it")
+
+
+def l1_paid(seen: View) -> Iterator[Violation]:
+    """A reconnection past its clock has a crew; an opening that nobody wants has a command."""
+    limit = timedelta(seconds=seen.limits.crew_after_s) + GRACE
+    for command in journal.live(seen.reader, action=Action.CONNECT):
+        if command.clock_started is not None and seen.now - command.clock_started > limit and not _crew(seen, command):
+            yield seen.broken("L1", command.account, f"{command.command}: {seen.now - command.clock_started}, no crew")
+    for command in seen.reader.find(
+        Command, action=Action.CONNECT, state__in=["failed", "refused"], updated__ge=seen.since
+    ):
+        known = seen.reader.get(Evidence, command.meter)
+        still = known is not None and known.state is RelayState.OPEN and known.at <= command.updated
+        if still and not _crew(seen, command) and seen.now - command.updated > GRACE:
+            yield seen.broken("L1", command.account, f"{command.command} {command.state.value}, dark, no crew")
+
+
+def _crew(seen: View, command: Command) -> bool:
+    """A live order for this account, or one for its gateway."""
+    live = list(OPEN_STATES)
+    if seen.reader.count(WorkOrder, account=command.account, state__in=live, kind__in=["reconnect", "relay_fault"]):
+        return True
+    points = seen.reader.find(MeterPoint, meter=command.meter)
+    return bool(points) and bool(seen.reader.count(WorkOrder, account="", meter=points[0].gateway, state__in=live))
+
+
+def l2_known(seen: View) -> Iterator[Violation]:
+    """What is open though we want it on is being worked on."""
+    for known in seen.reader.find(Evidence, state=RelayState.OPEN, at__lt=seen.now - GRACE):
+        for install in seen.reader.find(Install, meter=known.meter, end__null=True):
+            wanted = seen.reader.get(Wanted, install.account)
+            on = wanted is not None and wanted.service in ("connected", "held")
+            if on and not journal.live(seen.reader, meter=known.meter) and not _order(seen, install.account):
+                yield seen.broken("L2", install.account, f"{known.meter} is open, wanted on, and nobody works on it")
+
+
+def _order(seen: View, account: str) -> bool:
+    return bool(seen.reader.count(WorkOrder, account=account, state__in=list(OPEN_STATES)))
+
+
+def l3_unknown(seen: View) -> Iterator[Violation]:
+    """Every unknown is looked at again."""
+    for command in journal.live(seen.reader, state=CommandState.UNKNOWN):
+        if seen.now - max(command.updated, command.next_at or command.updated) > RESTARTED:
+            yield seen.broken("L3", command.account, f"{command.command} unknown, untouched since {command.updated}")
+
+
+def l5_outbox(seen: View) -> Iterator[Violation]:
+    """No notice waits forgotten."""
+    for row in seen.reader.find(Notice, state="queued", created__lt=seen.now - RESTARTED):
+        due = max(at for at in (row.created, row.not_before, row.next_at) if at is not None)
+        if seen.now - due > RESTARTED:
+            yield seen.broken("L5", row.account, f"notice {row.notice} due since {due}")
+
+
+CHECKS: Mapping[str, Callable[[View], Iterator[Violation]]] = {
+    "S1": s1_money,
+    "S2": s2_fold,
+    "S3": s3_guards,
+    "S4": s4_fence,
+    "S5": s5_lives,
+    "S6": s6_protected,
+    "S7": s7_races,
+    "S9": s9_once,
+    "S10": s10_kill_switch,
+    "S11": s11_audit,
+    "L1": l1_paid,
+    "L2": l2_known,
+    "L3": l3_unknown,
+    "L5": l5_outbox,
+}
+"""Rule by id. S8 and S12 are properties of pure functions, L4 needs a history: their tests stand beside those."""
