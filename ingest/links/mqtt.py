@@ -7,6 +7,7 @@ at a time, in the order of arrival, on the event loop; only paho's own network t
 """
 
 import asyncio
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -141,16 +142,20 @@ class HandheldListener:
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
         arrival = _Arrival(self._epoch, message.mid, message.qos, message.topic, bytes(message.payload))
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._arrivals.put_nowait, arrival)
+        self._hand_over(lambda: self._arrivals.put_nowait(arrival))
 
     def _note(self, word: str, connected: bool) -> None:
         def note() -> None:
             self.counts[word] += 1
             (self.connected.set if connected else self.connected.clear)()
 
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(note)
+        self._hand_over(note)
+
+    def _hand_over(self, work: Callable[[], None]) -> None:
+        """Let the event loop do it; a loop that is closed needs nothing any more."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(work)
 
     # ---- on the event loop
 

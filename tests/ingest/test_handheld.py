@@ -1,7 +1,9 @@
 """Handheld messages: strict, signed, exact in time and energy, and nothing that a device sends raises."""
 
 import json
+from dataclasses import fields
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,11 @@ from hypothesis import strategies as st
 
 from ingest.records import HandheldMessage, HandheldReply
 from ingest.wire.handheld import (
+    _CHECKS,
+    DATUMS,
+    KINDS,
     MOST_BYTES,
+    MOST_TEXT,
     HandheldRefusal,
     encode,
     encode_reply,
@@ -213,3 +219,11 @@ def test_a_reply_is_readable_and_comes_back() -> None:
         "tier": 2,
     }
     assert isinstance(parse_reply(b"{}"), HandheldRefusal)
+
+
+def test_the_page_names_every_kind_member_and_limit() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/howto/handheld-messages.md").read_text(encoding="utf-8")
+    for word in (*KINDS, *_CHECKS, *DATUMS, str(MOST_BYTES), str(MOST_TEXT)):
+        assert word in text, word
+    for field in fields(HandheldReply):
+        assert f"`{field.name}`" in text, field.name

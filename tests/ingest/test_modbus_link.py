@@ -1,11 +1,13 @@
 """The Modbus link on virtual time: right values or named findings, and a relay that moves only when it may."""
 
 import asyncio
+import random
 from datetime import timedelta
 
 import pytest
 
 from ingest.records import Channel, Drive, DriveResult, Flag, MeterPoint, Poll, RelayState
+from sim.modbus import ModbusGateway
 from tests.ingest.rig import LOAD_W, START, Rig
 
 SLOT = START
@@ -440,3 +442,56 @@ def test_depth_is_what_makes_visits_overlap() -> None:
         return rig.run(story)
 
     assert took(8) < took(1) / 3
+
+
+class Garbage:
+    """A device that answers with noise, or with its own good answers bent in one place."""
+
+    def __init__(self, good: ModbusGateway, rng: random.Random) -> None:
+        self._good, self._rng = good, rng
+
+    def session(self) -> "Garbage":
+        return self
+
+    def feed(self, data: bytes) -> list[bytes]:
+        rng = self._rng
+        answers = ModbusGateway.session(self._good).feed(data) or [b""]
+        bent = bytearray(answers[0])
+        match rng.randrange(6):
+            case 0:
+                return [rng.randbytes(rng.randrange(1, 400))]
+            case 1:
+                return [bytes(bent[: rng.randrange(len(bent) + 1)])]
+            case 2:
+                return [bytes(bent) + rng.randbytes(rng.randrange(30))]
+            case 3:
+                return [bytes(bent[at : at + 1]) for at in range(len(bent))]
+            case 4 if bent:
+                bent[rng.randrange(min(9, len(bent)))] ^= 1 << rng.randrange(8)
+        return [bytes(bent), bytes(bent)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_answer_whatever_raises_or_moves_a_relay_by_itself(seed: int) -> None:
+    rig = Rig(seed)
+    point = rig.meter("dds238")
+    rig.network.devices["g1", 502] = Garbage(rig.gateways["g1"], random.Random(seed))
+    metal = rig.meters["M1"]
+
+    async def story() -> int:
+        good = 0
+        for _ in range(60):
+            metal.advance(rig.clock.now())
+            before_wh = metal.register_wh
+            poll = await rig.links["g1"].poll(point, rig.clock.now())
+            for read in poll.reads:
+                good += 1
+                assert read.channel == Channel.EXPORT or -10 <= read.register_wh - before_wh <= 10
+            assert poll.reads or poll.findings
+            report = await rig.links["g1"].relay(point)
+            assert report.state in (RelayState.CLOSED, RelayState.UNKNOWN)
+            await rig.clock.sleep(1)
+        return good
+
+    assert rig.run(story) > 20
+    assert metal.relay_changes == []
