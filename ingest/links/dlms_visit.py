@@ -81,7 +81,9 @@ class DlmsVisit:
             raise WireRefusal("unreachable", str(error)) from error
         self._device = device
         answer = await self._ask(device, device.dialogue.open())
-        if isinstance(answer, acse.AssociationResponse) and (answer.result or answer.diagnostic):
+        if not isinstance(answer, acse.AssociationResponse):
+            raise _unexpected(answer)
+        if answer.result or answer.diagnostic:
             raise WireRefusal(*_rejection(answer))
 
     async def close(self) -> None:
@@ -176,8 +178,8 @@ class DlmsVisit:
         return await self.concentrator.ask(device, request, timeout_s=self.timeout_s)
 
     def _open_device(self) -> Device:
-        if self._device is None:
-            raise WireRefusal("closed", "no association")
+        if self._device is None or self._device.dialogue.state is not State.READY:
+            raise WireRefusal("association_lost", "the association ended under this visit")
         return self._device
 
     def _object(self, quantity: Quantity) -> CosemObject | None:

@@ -3,11 +3,15 @@
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.drivers.dlms_generic import DRIVER
-from ingest.records import Poll
-from ingest.wire import acse
+from ingest.records import DriveResult, Poll, RelayState
+from ingest.wire import acse, apdu
+from ingest.wire.axdr import Data, Tag
 from ingest.wire.cosem import Name
+from ingest.wire.wrapper import encode
 from sim.concentrator import SECRET
 from sim.logicaldevice import Firmware
 from sim.meters import SimMeter
@@ -227,3 +231,54 @@ def test_a_connection_that_broke_between_visits_is_opened_again() -> None:
 
     first, down, again = rig.run(main)
     assert (codes(first), codes(down), codes(again)) == ([], ["unreachable"], [])
+
+
+class Hostile:
+    """A peer that answers each message with the next item, wrapped in a frame of the unit that was asked or bare."""
+
+    def __init__(self, answers: list[tuple[bool, bytes]]) -> None:
+        self.answers = answers
+
+    def session(self) -> "Hostile":
+        return self
+
+    def feed(self, data: bytes) -> list[bytes]:
+        if not self.answers:
+            return []
+        framed, payload = self.answers.pop(0)
+        return [encode(1, 1, payload) if framed and payload else payload]
+
+
+AARE = acse.encode(acse.AssociationResponse(acse.encode_initiate(acse.Initiate(), answer=True)))
+SNIPPETS = [
+    AARE,
+    b"\xd8\x01\x01",
+    b"\x0e\x01\x06\x01",
+    b"\xc7\x01\xc6\x00\x00",
+    apdu.encode(apdu.GetListResponse(0xC6, tuple(Data(Tag.UNSIGNED, 1) for _ in range(11)))),
+]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.one_of(st.binary(max_size=60), st.sampled_from(SNIPPETS))),
+        max_size=10,
+    ),
+    st.sampled_from(["poll", "profile", "relay", "drive"]),
+)
+def test_whatever_a_peer_sends_nothing_comes_out_but_a_result(answers: list[tuple[bool, bytes]], call: str) -> None:
+    rig = DlmsRig()
+    rig.network.devices["c1", 4059] = Hostile([(True, AARE), *answers])
+
+    async def main() -> None:
+        if call == "poll":
+            assert (await rig.link.poll(rig.point(), START)).reads == ()
+        elif call == "profile":
+            assert (await rig.link.profile(rig.point(), START, START + HOUR)).reads == ()
+        elif call == "relay":
+            assert (await rig.link.relay(rig.point())).state is RelayState.UNKNOWN
+        else:
+            assert (await rig.link.drive(rig.point(), rig.order())).result is not DriveResult.ACKNOWLEDGED
+
+    rig.run(main)
