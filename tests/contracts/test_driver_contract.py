@@ -12,7 +12,7 @@ from ingest.links.requests import read_request
 from ingest.model import Driver, ModbusDriver, Quantity, expected_serial
 from ingest.records import Channel, Drive, DriveResult, RelayState
 from ingest.wire.modbus import check
-from ingest.wire.registers import Block, relay_register, visit_plan
+from ingest.wire.registers import Block, relay_register, step, visit_plan
 from tests.ingest.rig import LOAD_W, START, Rig
 
 KNOWN = drivers()
@@ -134,3 +134,32 @@ def test_it_switches_exactly_when_it_says_so(driver: ModbusDriver) -> None:
     else:
         assert (outcome.result, outcome.reason) == (DriveResult.REFUSED, "read_only")
         assert metal.relay is RelayState.CLOSED
+
+
+@modbus
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_wrong_value_on_a_bad_line(driver: ModbusDriver, seed: int) -> None:
+    """Late, lost and doubled messages: what comes out is what the device showed at that time, within its resolution."""
+    rig = Rig(seed)
+    points = [rig.meter(driver.name, unit, load_w=1000 * unit) for unit in (1, 2, 3)]
+    rig.faults.late, rig.faults.late_s = 0.15, 1.3
+    rig.faults.lost_request = rig.faults.lost_answer = rig.faults.duplicate = 0.04
+    coarse_wh = max(1, step(next(r for r in driver.registers if r.quantity is Quantity.IMPORT)))
+
+    async def story() -> int:
+        good = 0
+        for _ in range(25):
+            for point in points:
+                metal = rig.meters[point.meter]
+                metal.advance(rig.clock.now())
+                before_wh = metal.register_wh
+                poll = await rig.links["g1"].poll(point, rig.clock.now())
+                metal.advance(rig.clock.now())
+                for read in (r for r in poll.reads if r.channel == Channel.IMPORT):
+                    good += 1
+                    assert before_wh - coarse_wh < read.register_wh <= metal.register_wh
+                    assert poll.power_w == 1000 * point.unit
+            await rig.clock.sleep(120)
+        return good
+
+    assert rig.run(story) > 20
