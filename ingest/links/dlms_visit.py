@@ -244,7 +244,7 @@ class DlmsVisit:
         """A range in the terms of the meter's own clock: with its deviation, or in local time without one."""
         deviation = self._when.deviation_min if self._when is not None else 0
         if deviation is None:
-            return by_range(*(local_of(at, self.point.zone) for at in (start, end)))
+            return by_range(local_of(start, self.point.zone), local_of(end, self.point.zone))
         shift = timedelta(minutes=deviation)
         return by_range(When(start - shift, deviation), When(end - shift, deviation))
 
