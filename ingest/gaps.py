@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 Int = npt.NDArray[np.int64]
-MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +17,15 @@ class Gap:
     intervals: int
 
 
-def gaps(end_ms: Int, start_ms: int, stop_ms: int, minutes: int) -> list[Gap]:
-    """Return what is missing of [``start_ms``, ``stop_ms``) where slots that end at ``end_ms`` (any order) are stored.
+def gaps(end_ms: Int, length_ms: Int, start_ms: int, stop_ms: int, slot_ms: int) -> list[Gap]:
+    """Return what the slots (end - length, end], in any order and of any lengths, leave open of [start, stop).
 
-    A hole counts as many slots of ``minutes`` as fit into it, a part of one as one.
+    ``slot_ms`` counts what is open, a part of a slot as one. Where a meter changed from hourly to half-hourly slots,
+    nothing is missing.
 
-    >>> gaps(np.array([1, 4]) * 3_600_000, 0, 5 * 3_600_000, 60)
+    >>> hour = 3_600_000
+    >>> gaps(np.array([hour, 4 * hour]), np.array([hour, hour]), 0, 5 * hour, hour)
     [Gap(start_ms=3600000, end_ms=10800000, intervals=2), Gap(start_ms=14400000, end_ms=18000000, intervals=1)]
-    """
-    slot = minutes * MINUTE_MS
-    inside = np.unique(end_ms[(end_ms > start_ms) & (end_ms <= stop_ms)])
-    ends = np.concatenate([[start_ms], inside, [stop_ms + slot]])
-    steps = np.diff(ends)
-    found = []
-    for row in np.flatnonzero(steps > slot):
-        first, last = int(ends[row]), int(ends[row + 1]) - slot
-        found.append(Gap(first, last, -(-(last - first) // slot)))
-    return found
-
-
-def covered_gaps(end_ms: Int, length_ms: Int, start_ms: int, stop_ms: int, slot_ms: int) -> list[Gap]:
-    """The same for slots of mixed lengths: what the union of (end - length, end] leaves open of the span.
-
-    ``slot_ms`` counts what is open. Where a meter changed from hourly to half-hourly slots, nothing is missing.
     """
     order = np.argsort(end_ms, kind="stable")
     ends, starts = end_ms[order], (end_ms - length_ms)[order]

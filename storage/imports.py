@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from ingest import checks, deliveries
 from ingest.deliveries import Delivery, ReadOptions
-from ingest.gaps import covered_gaps
+from ingest.gaps import gaps
 from ingest.records import Finding, Flag, MeterPoint
 from storage import batches
 from storage.merge import rank
@@ -133,7 +133,7 @@ def _close(
         mine = mine.take(np.flatnonzero(mine.channel == channel))
         length = mine.minutes * 60_000
         first, last = spans[meter_id]
-        for gap in covered_gaps(mine.end, length, first, last, int(np.median(length))):
+        for gap in gaps(mine.end, length, first, last, int(np.median(length))):
             report.gaps.append(
                 {
                     "meter": names[meter_id],
