@@ -16,10 +16,8 @@ from storage.tables import Stored
 LEG_LIMIT = 1_000
 """Most legs of one (source, source_id)."""
 
-_FOUND = (
-    "SELECT ledger_account, amount_micro, currency FROM posting WHERE source = ? AND source_id = ?"
-    " ORDER BY ledger_account"
-)
+POST_LIMIT = 1_000
+"""Most transactions of one call."""
 
 
 def balanced(postings: Sequence[Posting]) -> tuple[str, str]:
@@ -48,18 +46,50 @@ def balanced(postings: Sequence[Posting]) -> tuple[str, str]:
 
 def post(connection: sqlite3.Connection, stored: Stored, postings: Sequence[Posting]) -> bool:
     """Write the legs of one transaction; False when exactly these stand already, Conflict when others do."""
-    source, source_id = balanced(postings)
-    there = connection.execute(_FOUND, (source, source_id)).fetchall()
-    if there:
-        wanted = sorted((p.ledger_account, p.amount_micro, p.currency) for p in postings)
-        if [tuple(row) for row in there] == wanted:
-            return False
-        raise Conflict(f"{source} {source_id} is posted with other legs: reverse it, then post under a new id")
+    return post_all(connection, stored, [postings]) == 1
+
+
+def post_all(connection: sqlite3.Connection, stored: Stored, transactions: Sequence[Sequence[Posting]]) -> int:
+    """Write many transactions at once, POST_LIMIT at most; how many of them were new. Refusals as for one."""
+    if len(transactions) > POST_LIMIT:
+        raise LedgerError(f"{len(transactions)} transactions at once, {POST_LIMIT} at most: post in slices")
+    new: dict[tuple[str, str], Sequence[Posting]] = {}
+    for postings in transactions:
+        name = balanced(postings)
+        if _legs(new.setdefault(name, postings)) != _legs(postings):
+            raise Conflict(f"{name[0]} {name[1]} is posted twice at once with other legs: give each its own id")
+    for name, there in _standing(connection, list(new)).items():
+        if sorted(there) != _legs(new.pop(name)):
+            raise Conflict(f"{name[0]} {name[1]} is posted with other legs: reverse it, then post under a new id")
     sql, names = insert_new(stored)
-    at = [stored.codec.names.index(n) for n in names]
-    rows = [stored.codec.row(p) for p in postings]
-    connection.executemany(sql, [[row[i] for i in at] for row in rows])
-    return True
+    rows = [stored.codec.row(leg) for postings in new.values() for leg in postings]
+    if names != stored.codec.names:
+        at = [stored.codec.names.index(n) for n in names]
+        rows = [[row[i] for i in at] for row in rows]
+    connection.executemany(sql, rows)
+    return len(new)
+
+
+def _legs(postings: Sequence[Posting]) -> list[tuple[str, int, str]]:
+    return sorted((p.ledger_account, p.amount_micro, p.currency) for p in postings)
+
+
+def _standing(
+    connection: sqlite3.Connection, names: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], list[tuple[str, int, str]]]:
+    """Legs that stand already under any of these (source, source_id)."""
+    found: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
+    for source in sorted({s for s, _ in names}):
+        ids = [i for s, i in names if s == source]
+        size = 1 << (len(ids) - 1).bit_length()
+        marks = ",".join("?" * size)
+        sql = (
+            "SELECT source_id, ledger_account, amount_micro, currency FROM posting"
+            f" WHERE source = ? AND source_id IN ({marks})"
+        )
+        for number, *leg in connection.execute(sql, [source, *ids, *[ids[-1]] * (size - len(ids))]):
+            found.setdefault((source, number), []).append(tuple(leg))
+    return found
 
 
 def total(connection: sqlite3.Connection) -> int:

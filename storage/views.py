@@ -15,9 +15,11 @@ from storage.manifest import LakeFile
 from storage.schemas import CHARGES, INTERVALS, READS, Dataset
 
 MICRO = "_micro"
+_MONTH = pa.field("month", pa.string())
 _EMPTY = "WHERE false"
-_NAMED = ", filename=true"
-_BY_NAME = ", union_by_name=true"  # a table may have gained a column between two parts
+_LAKE = "hive_partitioning=true, hive_types={'month': VARCHAR, 'bucket': VARCHAR}"
+_NAMED = f"{_LAKE}, filename=true"
+_STATE = "hive_partitioning=false, union_by_name=true"  # a table may have gained a column between two parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,9 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _files(root: Path, files: Sequence[LakeFile], option: str = "") -> str:
+def _files(root: Path, files: Sequence[LakeFile], option: str = _LAKE) -> str:
     paths = ", ".join(quoted(str(root / f.path)) for f in files)
-    return f"read_parquet([{paths}], hive_partitioning=false{option})"
+    return f"read_parquet([{paths}], {option})"
 
 
 def _type(kind: pa.DataType) -> str:
@@ -75,20 +77,40 @@ def dirty(files: Sequence[LakeFile]) -> set[str]:
 def dataset_select(root: Path, source: Dataset, files: Sequence[LakeFile]) -> str:
     """One row per slot of a dataset, from all its files."""
     if not files:
-        return _nothing(source.schema)
-    names = ", ".join(f'"{n}"' for n in source.schema.names)
+        return _nothing(source.schema.append(_MONTH))
+    names = ", ".join(f'"{n}"' for n in [*source.schema.names, _MONTH.name])
     shared = dirty(files)
     clean = [f for f in files if f.path not in shared]
     parts = [f"SELECT {names} FROM {_files(root, clean)}"] if clean else []
     if shared:
-        key = ", ".join(f'"{k}"' for k in source.key)
-        order = "parse_filename(filename)" + ("" if source.first else " DESC")
-        rank = f"{_rank()} DESC, " if source.ranked else ""
-        merged = _files(root, [f for f in files if f.path in shared], _NAMED)
-        parts.append(
-            f"SELECT {names} FROM {merged} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {rank}{order}) = 1"
-        )
+        parts += _merged(root, source, names, [f for f in files if f.path in shared])
     return " UNION ALL ".join(f"({p})" for p in parts) if len(parts) > 1 else parts[0]
+
+
+def _merged(root: Path, source: Dataset, names: str, files: Sequence[LakeFile]) -> list[str]:
+    """SELECTs over files that share slots: the large ones less the slots of the small, and those slots judged.
+
+    The large files (taken greedily, none overlapping another) are read as they are but for the few slots that a small
+    file holds too; only these go through the window, so that late rows cost little.
+    """
+    large: list[LakeFile] = []
+    for file in sorted(files, key=lambda f: (-f.rows, f.path)):
+        if not any(file.overlaps(other) for other in large):
+            large.append(file)
+    small = [f for f in files if f not in large]
+    keys = ", ".join(f'"{k}"' for k in source.key)
+    late = f"(SELECT DISTINCT {keys} FROM {_files(root, small)})"
+    order = "parse_filename(filename)" + ("" if source.first else " DESC")
+    rank = f"{_rank()} DESC, " if source.ranked else ""
+    both = (
+        f"SELECT {names}, filename FROM {_files(root, large, _NAMED)} SEMI JOIN {late} USING ({keys})"
+        f" UNION ALL SELECT {names}, filename FROM {_files(root, small, _NAMED)}"
+    )
+    window = f"row_number() OVER (PARTITION BY {keys} ORDER BY {rank}{order}) = 1"
+    return [
+        f"SELECT {names} FROM {_files(root, large)} ANTI JOIN {late} USING ({keys})",
+        f"SELECT {names} FROM ({both}) QUALIFY {window}",
+    ]
 
 
 def _rank() -> str:
@@ -102,13 +124,13 @@ def _rank() -> str:
 def raw_select(root: Path, files: Sequence[LakeFile]) -> str:
     """Every stored register row, repeated slots included, with the file that holds it."""
     if not files:
-        return f"SELECT *, CAST(NULL AS VARCHAR) AS file FROM ({_nothing(READS.schema)})"
-    return f"SELECT * EXCLUDE (filename), parse_filename(filename) AS file FROM {_files(root, files, _NAMED)}"
+        return f"SELECT *, CAST(NULL AS VARCHAR) AS file FROM ({_nothing(READS.schema.append(_MONTH))})"
+    return f"SELECT * EXCLUDE (filename, bucket), parse_filename(filename) AS file FROM {_files(root, files, _NAMED)}"
 
 
 def state_select(root: Path, schema: pa.Schema, files: Sequence[LakeFile]) -> str:
     """A state table's snapshot, money doubled as decimals."""
-    inner = f"SELECT * FROM {_files(root, files, _BY_NAME)}" if files else _nothing(schema)
+    inner = f"SELECT * FROM {_files(root, files, _STATE)}" if files else _nothing(schema)
     extra = money(schema.names)
     return f"SELECT *{extra} FROM ({inner})" if extra else inner
 
@@ -130,6 +152,7 @@ COLUMNS = {
     "meter_id": "surrogate of the meter: join meters",
     "channel": "1 import Wh, 2 export Wh, 3 reactive varh, 4 gas 0.001 m3",
     "end": 'UTC end of the slot; quote it: "end"',
+    "month": "UTC month of the slot, YYYY-MM: the partition, so a filter or a group on it costs nothing",
     "register_wh": "cumulative register in base units",
     "flags": "quality bits: 1 estimated, 2 suspect, 4 manual, 8 final, 16 backfill, 32 clock, 64 uncertain, "
     "128 rollover, 256 swap, 512 conflict, 1024 imported, 2048 confirmed",

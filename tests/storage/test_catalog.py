@@ -105,6 +105,8 @@ def test_rows_columns_and_comments_of_the_lake(store: Store) -> None:
         (Decimal("0.007"),),
     ]
     assert ask(store, "SELECT amount, amount_micro, period FROM charges") == [(Decimal("0.123456"), 123_456, "peak")]
+    for view in ("reads", "reads_raw", "intervals", "charges"):
+        assert ask(store, f"SELECT DISTINCT month FROM {view}") == [("2025-01",)]
     found = ask(store, "SELECT comment FROM duckdb_columns() WHERE table_name = 'charges' AND column_name = 'amount'")
     assert found == [("money in the account's currency, exact",)]
 

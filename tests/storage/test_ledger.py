@@ -69,6 +69,21 @@ def test_wrong_legs_are_refused(store: Store, wrong: list[Posting], error: type[
     assert store.read(lambda r: r.balances("")) == {}
 
 
+def test_many_at_once_count_as_one_by_one(store: Store) -> None:
+    post(store, legs("p1", 5))
+    made = [legs(f"p{n}", n * 5) for n in (1, 2, 3, 2)]
+    assert store.write(Priority.BATCH, lambda u: u.post_all(made)) == 2
+    assert store.write(Priority.BATCH, lambda u: u.post_all(made)) == 0
+    assert store.write(Priority.BATCH, lambda u: u.post_all([])) == 0
+    assert store.read(lambda r: r.balance("customer:A1")) == 30
+    for wrong in ([legs("p9", 1), legs("p9", 2)], [legs("p9", 1), legs("p1", 6)]):
+        with pytest.raises(Conflict):
+            store.write(Priority.BATCH, lambda u, w=wrong: u.post_all(w))
+    with pytest.raises(LedgerError, match="post in slices"):
+        store.write(Priority.BATCH, lambda u: u.post_all([legs("p9", 1)] * (ledger.POST_LIMIT + 1)))
+    assert store.read(lambda r: r.balance("customer:A1")) == 30
+
+
 def test_as_many_legs_as_the_limit(store: Store) -> None:
     many = [replace(legs("p", 0)[0], ledger_account=f"a{n}") for n in range(ledger.LEG_LIMIT)]
     assert post(store, many)
