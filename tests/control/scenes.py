@@ -1,4 +1,4 @@
-"""The scene that tests start from: an account that all thirteen guards let be cut, and ways to change one thing of it."""
+"""The scene that tests start from: an account that all thirteen guards let be cut, and ways to change one thing."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
