@@ -21,7 +21,6 @@ from control import signals, tables
 from control.records import Action, Command, CommandState, Evidence
 from control.signals import Signal
 from ingest.records import RelayState
-from storage.errors import StorageError
 from storage.records import AccountState, Install
 from storage.store import Store
 from storage.unit import Reader
@@ -103,12 +102,15 @@ class Watchdog:
             store = Store.open(self._home, tables.TABLES, clock=_Still(now), writer="none")
             with store:
                 found = store.read(lambda reader: alarms(reader, now, self._line))
-        except (StorageError, OSError, ValueError) as error:
+        except Exception as error:  # whatever breaks the store must not silence who watches it
             found = [Alarm(now, "store_unreadable", "", f"{type(error).__name__}: {error}")]
         fresh = [alarm for alarm in found if self._new(alarm)]
-        self._write(now, fresh)
         for alarm in fresh:
             self._raise(alarm)
+        try:
+            self._write(now, fresh)
+        except OSError as error:
+            self._raise(Alarm(now, "file_unwritable", "", f"{type(error).__name__}: {error}"))
         self._beat()
         return fresh
 
