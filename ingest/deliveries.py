@@ -104,7 +104,9 @@ class Rows:
     missing: int = 0
     rounded: int = 0
 
-    def add(self, meter: str, channel: int, end_ms: int, minutes: int, energy_wh: int, flags: int, line: int) -> None:
+    def add(
+        self, meter: str, channel: int, end_ms: int, minutes: int, energy_wh: int, *, flags: int, line: int
+    ) -> None:
         """Take one interval that ends at ``end_ms`` (milliseconds since 1970, UTC)."""
         index = self.names.setdefault(meter, len(self.names))
         self.table.append((index, channel, end_ms, minutes, energy_wh, flags, line))

@@ -243,7 +243,7 @@ def _interval(node: _Node, kind: _Kind, meter: str, rows: Rows) -> None:
         seconds,
         energy,
         lambda end, minutes, part, mark: rows.add(
-            meter, kind.channel, end * 1000, minutes, part, int(flags | mark), node.line
+            meter, kind.channel, end * 1000, minutes, part, flags=int(flags | mark), line=node.line
         ),
     )
 

@@ -157,7 +157,7 @@ def _take(day: _Day | None, options: ReadOptions, rows: Rows) -> None:
             rows.rounded += word is Word.ROUNDED
             end = start + (slot + 1) * register.minutes * 60_000
             flags = int(Flag.IMPORTED | QUALITY[quality])
-            rows.add(register.meter, register.channel, end, register.minutes, energy, flags, day.line)
+            rows.add(register.meter, register.channel, end, register.minutes, energy, flags=flags, line=day.line)
 
 
 FORMAT = Nem12Format()
