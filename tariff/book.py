@@ -182,7 +182,8 @@ def _check_periods(section: Section, version: Version, periods: set[str]) -> Non
             section.table["component"][index], (*section.path, "component", index), section.file, section.places
         )
         for period in sorted(set(prices) - periods - {"*"}):
-            item.fail("prices", f"no window gives period {period!r}", suggest(period, sorted(periods)))
+            table = item.child("prices") or item
+            table.fail(period, f"no window gives period {period!r}", suggest(period, sorted(periods)))
         for period in sorted(periods - set(prices) if "*" not in prices else ()):
             item.fail("prices", f"component {spec.id!r} has no price for period {period!r}")
 
@@ -216,9 +217,9 @@ def _window(section: Section) -> Window:
         dates=_dates(section),
         holidays=holidays,
     )
+    section.done()
     if section.has("from") != section.has("to"):
         section.fail("", f"{section.name}: give both 'from' and 'to', or neither")
-    section.done()
     return window
 
 

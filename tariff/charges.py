@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tariff import kernel
 from tariff.lines import energy_micro, rounded
 from tariff.plan import Plan, State
-from tariff.step import advance, own_energy, own_slots
+from tariff.step import own_energy, own_slots, settle
 
 Ints = NDArray[Any]
 
@@ -38,7 +38,7 @@ def _stepped(plan: Plan, state: State, wh: Ints, export: Ints | None) -> Ints:
     before = energy_micro(plan, state)
     for slot in range(wh.shape[1]):
         one = slice(slot, slot + 1)
-        state, _ = advance(plan, state, state.done, wh[:, one], None if export is None else export[:, one])
+        state = settle(plan, state, state.done, wh[:, one], None if export is None else export[:, one])
         after = energy_micro(plan, state)
         result[:, slot], before = after - before, after
     return result

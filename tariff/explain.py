@@ -16,7 +16,7 @@ from tariff.calendar import Calendar
 from tariff.lines import energy_lines
 from tariff.model import Book, Version, Window
 from tariff.plan import Plan, State, compile
-from tariff.step import advance
+from tariff.step import settle
 from tariff.usage import Usage, placed
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -71,10 +71,10 @@ def steps(
         first = max(0, min(plan.slots - 1, (at - start) // timedelta(minutes=usage.minutes)))
         last = first + 1
         if first:
-            state, _ = advance(plan, state, 0, wh[:, :first], None if export is None else export[:, :first])
+            state = settle(plan, state, 0, wh[:, :first], None if export is None else export[:, :first])
     for slot in range(first, last):
         one = slice(slot, slot + 1)
-        after, _ = advance(plan, state, slot, wh[:, one], None if export is None else export[:, one])
+        after = settle(plan, state, slot, wh[:, one], None if export is None else export[:, one])
         found += [step for step in _slot(plan, state, after, slot) if line is None or line == _line(step)]
         state = after
     return tuple(found)

@@ -65,7 +65,7 @@ def _pieces(plan: Plan, state: State, component: str) -> Iterator[EnergyLine]:
             yield from _shared(stream, quantity)
             continue
         for cell, (version, label, _) in enumerate(stream.cells):
-            for tier in range(stream.prices.shape[1]):
+            for tier in range(stream.prices.shape[1] if version not in stream.silent else 0):
                 wh = quantity[:, cell, tier]
                 charge = wh * int(stream.prices[cell, tier])
                 text = stream.texts[cell][tier]
@@ -92,6 +92,8 @@ def _shared(stream: Stream, quantity: Ints) -> Iterator[EnergyLine]:
     own = quantity.sum(axis=2).astype(object)
     n, tiers = own.shape[0], stream.prices.shape[1]
     for cell, (version, label, span) in enumerate(stream.cells):
+        if version in stream.silent:
+            continue
         total = own[:, spans == span].sum(axis=1)
         last = np.flatnonzero(stream.cell == cell)[-1]
         edges = [int(limit) for limit in stream.limits[:, last]]

@@ -8,7 +8,7 @@ from tariff import plan as plans
 from tariff.components.energy import Energy
 from tariff.model import Book
 from tariff.plan import Plan
-from tariff.step import advance
+from tariff.step import settle
 from tariff.usage import Usage, placed
 
 
@@ -48,7 +48,7 @@ def carried(book: Book, start: datetime, usage: Usage, attributes: Mapping[str, 
         return {}
     plan = plans.compile(book, first, start, usage.minutes, attributes)
     wh, export, _ = placed(plan, usage, start)
-    after, _ = advance(plan, plan.zero(1), 0, wh, export)
+    after = settle(plan, plan.zero(1), 0, wh, export)
     return {
         stream.key: int(after.position[0, index])
         for index, stream in enumerate(plan.streams)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from tariff.charges import charges, marks
 from tariff.plan import MAX_SLOT_WH, EnergyKey, Plan, State, compile
-from tariff.step import advance
+from tariff.step import advance, settle
 
-__all__ = ["MAX_SLOT_WH", "EnergyKey", "Plan", "Rated", "State", "advance", "compile", "rate"]
+__all__ = ["MAX_SLOT_WH", "EnergyKey", "Plan", "Rated", "State", "advance", "compile", "rate", "settle"]
 
 Ints = NDArray[Any]
 

@@ -100,7 +100,7 @@ def _run(
     """Plan, lines at ``until``, and which slots up to then have no interval."""
     plan = rating.compile(book, *period, usage.minutes, with_demand(book, usage, period, attributes))
     wh, export, present = placed(plan, usage, until)
-    state, _ = rating.advance(plan, plan.zero(1, before), 0, wh, export)
+    state = rating.settle(plan, plan.zero(1, before), 0, wh, export)
     reactive = None if usage.reactive_varh is None else total_of(plan, usage, usage.reactive_varh, until)
     found = evaluate(plan, state, wh=wh, reactive_varh=reactive)
     return plan, found, np.flatnonzero(~present)

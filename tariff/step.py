@@ -3,6 +3,7 @@
 Accounts go in blocks that fit a core's cache; inside a block each stream runs through the kernel.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,23 +19,62 @@ Ints = NDArray[Any]
 BLOCK_WH = 1 << 15  # energies of one block: its arrays stay in a core's second-level cache
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lane:
+    """One stream on the slots of one call: its own slots [low, high) and their runs, shared by all blocks."""
+
+    index: int
+    stream: Stream
+    low: int
+    high: int
+    runs: kernel.Cut
+
+
 def advance(plan: Plan, state: State, first_slot: int, wh: Ints, export: Ints | None = None) -> tuple[State, Ints]:
     """Take ``wh`` [n, k] of the slots from ``first_slot`` on; return the state after them and F(t) [n, k], exact.
 
     F(t) is the energy charge of the bill up to the end of slot t, at ``plan.scale`` decimals. ``export`` [n, k] is what
     was fed in. Slots must be taken in order (``first_slot`` == ``state.done``), however they are split.
     """
-    wh, out = _checked(plan, state, first_slot, wh, export)
-    if plan.whole:
-        return _slot_by_slot(plan, state, wh, out)
+    if not plan.whole:
+        result = np.empty(wh.shape, plan.dtype)
+        return _taken(plan, state, first_slot, (wh, export), result), result
+    result = np.zeros(wh.shape, object)
+    for slot in range(wh.shape[1]):  # a class ladder prices the whole span again after every slot
+        one = slice(slot, slot + 1)
+        state = settle(plan, state, first_slot + slot, wh[:, one], None if export is None else export[:, one])
+        result[:, slot] = exact_total(plan, state)
+    return state, result
+
+
+def settle(plan: Plan, state: State, first_slot: int, wh: Ints, export: Ints | None = None) -> State:
+    """The state after ``wh`` [n, k], as ``advance`` gives it, without the running charge."""
+    return _taken(plan, state, first_slot, (wh, export), None)
+
+
+def _taken(plan: Plan, state: State, first: int, energy: tuple[Ints, Ints | None], result: Ints | None) -> State:
+    """Block after block: fill a new state and, where it is wanted, the running charge ``result`` [n, k]."""
+    wh, out = _checked(plan, state, first, *energy)
     n, count = wh.shape
-    result = np.empty((n, count), plan.dtype)
     after = _blank(plan, state, count)
+    lanes = _lanes(plan, state, count)
     rows = max(1, BLOCK_WH // max(1, count))
     for low in range(0, n, rows):
         part = slice(low, min(n, low + rows))
-        _block(plan, state, after, part, (wh[part], None if out is None else out[part]), result[part])
-    return after, result
+        counted = (wh[part], None if out is None else out[part])
+        _block(plan, state, after, lanes, part=part, energy=counted, result=None if result is None else result[part])
+    return after
+
+
+def _lanes(plan: Plan, state: State, count: int) -> list[_Lane]:
+    found = []
+    for index, stream in enumerate(plan.streams):
+        low, high = own_slots(stream, state.done, state.done + count)
+        if low < high:
+            found.append(
+                _Lane(index, stream, low, high, kernel.cut(stream, low, high, state.resets[index], plan.dtype))
+            )
+    return found
 
 
 def _checked(plan: Plan, state: State, first: int, wh: Ints, export: Ints | None) -> tuple[Ints, Ints | None]:
@@ -74,33 +114,49 @@ def own_slots(stream: Stream, first: int, end: int) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _block(plan: Plan, state: State, after: State, part: slice, energy: tuple[Ints, Ints | None], result: Ints) -> None:
+def _block(
+    plan: Plan,
+    state: State,
+    after: State,
+    lanes: list[_Lane],
+    *,
+    part: slice,
+    energy: tuple[Ints, Ints | None],
+    result: Ints | None,
+) -> None:
     """Advance the accounts ``part``: fill their rows of ``after`` and of ``result``."""
     wh, out = energy
     after.used[part] = state.used[part] + wh.sum(axis=1)
     if out is not None:
         after.exported[part] = state.exported[part] + out.sum(axis=1)
-    result[:] = exact(plan, state, part)[:, None]
-    gains: Ints | None = None
-    for index, stream in enumerate(plan.streams):
-        low, high = own_slots(stream, state.done, after.done)
-        if low == high:
+    running = result is not None
+    full: list[Ints] = []  # charges of lanes that see every slot
+    gains: Ints | None = None  # by slot, of lanes that see some
+    for lane in lanes:
+        own = own_energy(lane.stream, wh, out, slice(lane.low, lane.high), state.done)
+        charge = _move(plan, state, after, lane, part=part, wh=own, running=running)
+        if charge is None:
             continue
-        own = own_energy(stream, wh, out, slice(low, high), state.done)
-        charge = _stream(plan, state, after, part, index=index, low=low, high=high, wh=own)
-        if stream.columns is None:
-            result += charge
-        else:
-            gains = np.zeros_like(result) if gains is None else gains
-            gains[:, stream.columns[low:high] - state.done] += np.diff(charge, axis=1, prepend=0)
+        if lane.stream.columns is None:
+            full.append(charge)
+            continue
+        gains = np.zeros(wh.shape, plan.dtype) if gains is None else gains
+        gains[:, lane.stream.columns[lane.low : lane.high] - state.done] += np.diff(charge, axis=1, prepend=0)
+    if result is None:
+        return
     if gains is not None:
-        result += np.cumsum(gains, axis=1)
+        full.append(np.cumsum(gains, axis=1))
+    np.add(full[0] if full else 0, exact(plan, state, part)[:, None], out=result)
+    for charge in full[1:]:
+        result += charge
 
 
 def own_energy(stream: Stream, wh: Ints, out: Ints | None, own: slice, first: int) -> Ints:
     """What the stream counts in its own slots: import, export or the difference."""
-    exported = np.zeros_like(wh) if out is None else out
-    values = wh if stream.quantity == "import" else exported if stream.quantity == "export" else wh - exported
+    values = wh
+    if stream.quantity != "import":
+        exported = np.zeros_like(wh) if out is None else out
+        values = exported if stream.quantity == "export" else wh - exported
     found = values if stream.columns is None else values[:, stream.columns[own] - first]
     blind = stream.blind[(stream.blind >= own.start) & (stream.blind < own.stop)] - own.start
     if len(blind) and found[:, blind].any():
@@ -108,22 +164,21 @@ def own_energy(stream: Stream, wh: Ints, out: Ints | None, own: slice, first: in
     return found
 
 
-def _stream(plan: Plan, state: State, after: State, part: slice, *, index: int, low: int, high: int, wh: Ints) -> Ints:
-    """One stream's step for the accounts ``part``: F(t) of its own slots, from the step's first slot on."""
-    stream = plan.streams[index]
+def _move(plan: Plan, state: State, after: State, lane: _Lane, *, part: slice, wh: Ints, running: bool) -> Ints | None:
+    """One stream's step for the accounts ``part``: F(t) of its own slots, from the step's first slot on, if wanted."""
+    stream, runs, index = lane.stream, lane.runs, lane.index
     columns = slice(stream.first_line, stream.first_line + stream.prices.size)
-    runs = kernel.cut(stream, low, high, state.resets[index], plan.dtype)
-    start = np.where(runs.fresh[0], 0, state.position[part, index])
+    start = np.zeros_like(state.position[part, index]) if runs.fresh[0] else state.position[part, index]
     position = kernel.positions(runs, wh, start)
     begin, end = kernel.boundaries(runs, position, start)
     over = kernel.above(runs, begin, end)
     after.position[part, index] = end[:, -1]
     after.quantity[part, columns] += kernel.line_energy(stream, runs, over)
     if stream.slot_prices is not None:
-        charge: Ints = np.cumsum(wh * stream.slot_prices[low:high].astype(plan.dtype), axis=1)
+        charge: Ints = np.cumsum(wh * stream.slot_prices[lane.low : lane.high].astype(plan.dtype), axis=1)
         after.dynamic[part, index] += charge[:, -1]
-        return charge
-    return kernel.running(runs, position, begin, over)
+        return charge if running else None
+    return kernel.running(runs, position, begin, over) if running else None
 
 
 def exact(plan: Plan, state: State, part: slice = slice(None)) -> Ints:
@@ -131,16 +186,3 @@ def exact(plan: Plan, state: State, part: slice = slice(None)) -> Ints:
     prices = np.concatenate([stream.prices.reshape(-1) for stream in plan.streams] or [np.zeros(0, np.int64)])
     total: Ints = (state.quantity[part] * prices.astype(plan.dtype)).sum(axis=1) + state.dynamic[part].sum(axis=1)
     return total
-
-
-def _slot_by_slot(plan: Plan, state: State, wh: Ints, out: Ints | None) -> tuple[State, Ints]:
-    """Advance one slot at a time and price the whole span after each: what a class ladder needs."""
-    result = np.zeros(wh.shape, object)
-    for slot in range(wh.shape[1]):
-        one = slice(slot, slot + 1)
-        after = _blank(plan, state, 1)
-        energy = (wh[:, one], None if out is None else out[:, one])
-        _block(plan, state, after, slice(0, state.n), energy, np.empty((state.n, 1), plan.dtype))
-        state = after
-        result[:, slot] = exact_total(plan, state)
-    return state, result

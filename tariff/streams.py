@@ -5,7 +5,7 @@ A *run* is a stretch of slots in which cell, limits and ladder span stay the sam
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ class Stream:
     whole: bool = False
     first_line: int = 0
     ladder: Ladder | None = None
+    silent: frozenset[int] = frozenset()  # versions that move the ladder and that another stream prices
     tops: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # [C, classes-1] totals of the classes in Wh
 
 
@@ -95,9 +96,30 @@ def compile_streams(
             alike.setdefault((alone, *_signature(spec)), {})[int(index)] = spec
     streams: list[Stream] = []
     for specs in alike.values():
-        columns = np.flatnonzero(np.isin(calendar.version, list(specs)))
-        streams += _group(_Group(specs, columns, calendar, attributes, scale))
+        first = next(iter(specs.values()))
+        silent = {} if first.ladder is None else _earlier(book, ident, calendar, first, min(specs))
+        columns = np.flatnonzero(np.isin(calendar.version, [*silent, *specs]))
+        group = _Group({**silent, **specs}, columns, calendar, attributes, scale)
+        streams += [replace(stream, silent=frozenset(silent)) for stream in _group(group)]
     return streams
+
+
+def _earlier(book: Book, ident: str, calendar: Calendar, spec: Energy, before: int) -> dict[int, Energy]:
+    """Versions before ``before`` that price this component by another rule: the ladder counts them, at no price."""
+    found: dict[int, Energy] = {}
+    for index in np.unique(calendar.version[calendar.version < before]):
+        if isinstance(book.get(ident, book.versions[int(index)]), Energy):
+            found[int(index)] = _unpriced(spec)
+    return found
+
+
+def _unpriced(spec: Energy) -> Energy:
+    def free(prices: Prices) -> Prices:
+        return tuple((period, ("0",) * len(tiers)) for period, tiers in prices)
+
+    assert spec.ladder is not None
+    classes = tuple(replace(one, prices=free(one.prices)) for one in spec.ladder.classes)
+    return replace(spec, prices=free(spec.prices), ladder=replace(spec.ladder, classes=classes))
 
 
 def _signature(spec: Energy) -> tuple[object, ...]:

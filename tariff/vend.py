@@ -14,7 +14,7 @@ from tariff.evaluation import evaluate, totals
 from tariff.model import Book
 from tariff.periods import period_of
 from tariff.plan import MAX_SLOT_WH, Plan, compile
-from tariff.step import advance
+from tariff.step import settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def _total(plan: Plan, slot: int, wh: int) -> int:
     """Micro-units of the bill whose energy all falls into ``slot``."""
     energy = np.zeros((1, plan.slots), np.int64)
     energy[0, slot] = wh
-    state, _ = advance(plan, plan.zero(1), 0, energy)
+    state = settle(plan, plan.zero(1), 0, energy)
     return int(totals(plan.book, evaluate(plan, state, wh=energy))[0])
 
 
