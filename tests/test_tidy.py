@@ -16,6 +16,7 @@ FOLDERS = ("ingest", "tariff", "storage", "control", "sim", "prewatt")
 # Folders whose files a loader finds by name: nothing imports them, so they are not dead.
 PLUGINS = (
     "ingest/drivers",
+    "ingest/files",
     "tariff/components",
     "control/policies",
     "control/channels",
@@ -97,10 +98,24 @@ def test_functions_take_few_arguments() -> None:
     assert over == []
 
 
+def for_types_only(tree: ast.Module) -> set[ast.AST]:
+    """What stands under ``if TYPE_CHECKING``: never imported when the program runs."""
+    return {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+
+
 def imports(path: Path) -> set[str]:
     """The dotted names of our own modules that a module imports, lazily or not."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = for_types_only(tree)
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
