@@ -1,13 +1,15 @@
 """A frozen record goes in and canonical JSON comes out, and back with exact types; equal records give equal bytes.
 
-Keys are sorted, there is no white space, times are naive UTC ISO 8601, enumerations their values, tuples lists. Floats
-(statistics only, never money) are written as Python's shortest exact form, so that they come back bit for bit.
+A field at its default is left out, so that a field which a later version adds changes no stored byte and no id: what
+was decided years ago still re-derives bit for bit. Keys are sorted, there is no white space, times are naive UTC ISO
+8601, enumerations their values, tuples lists. Floats (statistics only, never money) are written as Python's shortest
+exact form, so that they come back bit for bit.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -57,7 +59,10 @@ def _plain(value: Any) -> Any:
             raise CanonicalError(f"{value.isoformat()}: records carry naive UTC times")
         return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(getattr(value, name)) for name in _names(type(value))}
+        told = ((name, getattr(value, name), default) for name, default in _fields(type(value)))
+        return {
+            name: _plain(item) for name, item, default in told if item != default or type(item) is not type(default)
+        }
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -66,9 +71,12 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _names(record: type) -> tuple[str, ...]:
-    """Field names of a record type."""
-    return tuple(item.name for item in fields(record))
+def _fields(record: type) -> tuple[tuple[str, Any], ...]:
+    """Fields of a record type with their defaults, MISSING where there is none."""
+    return tuple(
+        (item.name, item.default_factory() if item.default_factory is not MISSING else item.default)
+        for item in fields(record)
+    )
 
 
 @cache

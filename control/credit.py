@@ -5,6 +5,8 @@ shown and not counted; the estimate for the unread gap warns and never disconnec
 same machine with what is overdue in the place of what is exhausted.
 """
 
+from control import windows
+from control.allocation import Owed, to_stay_on
 from control.policy import Policy
 from control.records import Case, Credit
 
@@ -79,8 +81,18 @@ def shortfall(case: Case, policy: Policy) -> int:
 
 
 def needed(case: Case, policy: Policy) -> int:
-    """Micro-units that must be paid to come back on; 0 if nothing must."""
-    return max(policy.connection_balance_micro - available(case), 0)
+    """Micro-units that must be paid to come back on, with what the debt takes of the payment; 0 if nothing must.
+
+    A friendly period is any time at which the window of disconnection is shut: no debt is taken in it.
+    """
+    owed = Owed(
+        debt_micro=case.debt_micro,
+        debt_share_percent=case.debt_share_percent,
+        debt_cap_week_micro=case.debt_cap_week_micro,
+        debt_week_micro=case.debt_week_micro,
+        to_threshold_micro=max(policy.connection_balance_micro - available(case), 0),
+    )
+    return to_stay_on(owed, friendly=bool(windows.shut(policy, case.now, case.zone))) if owed.to_threshold_micro else 0
 
 
 def qualifies(amount_micro: int, policy: Policy, *, shortfall_micro: int, last_bill_micro: int) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -234,8 +234,7 @@ def _contradictions(policy: Policy) -> Iterator[tuple[tuple[str, ...], str]]:
 @lru_cache(maxsize=256)
 def _digest(policy: Policy) -> str:
     """Eight hex digits of the policy's content."""
-    body = {item.name: getattr(policy, item.name) for item in fields(policy)}
-    return hashlib.sha256(dumps(body).encode()).hexdigest()[:8]
+    return hashlib.sha256(dumps(policy).encode()).hexdigest()[:8]
 
 
 def _near(word: str, words: tuple[str, ...]) -> str:

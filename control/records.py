@@ -201,6 +201,10 @@ class Case:
     commodity: str = "electricity"  # electricity | gas | water
     tier: int | None = None  # price tier of the last unit, from 0: over-tier notices
     tier_period: str = ""  # the ladder's period, e.g. 2026-07: one over-tier notice per tier and period
+    debt_micro: int = 0  # agreed debt that payments pay off bit by bit
+    debt_share_percent: int = 0  # of each payment
+    debt_cap_week_micro: int = 0
+    debt_week_micro: int = 0  # taken in this week already
 
 
 @dataclass(frozen=True, slots=True)

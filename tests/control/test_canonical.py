@@ -17,7 +17,7 @@ EVIDENCE = Evidence("M1", RelayState.OPEN, NOW, "read_back", power_w=0)
 
 def test_the_form_is_fixed() -> None:
     assert dumps(EVIDENCE) == (
-        '{"at":"2026-03-10T02:00:00","meter":"M1","power_w":0,"source":"read_back","state":"open","voltage_load_v":null}'
+        '{"at":"2026-03-10T02:00:00","meter":"M1","power_w":0,"source":"read_back","state":"open"}'
     )
     assert dumps({"b": (1, 2), "a": "电"}) == '{"a":"电","b":[1,2]}'
 
@@ -66,6 +66,13 @@ def test_what_has_no_canonical_form() -> None:
 def test_ids_are_of_the_content() -> None:
     assert content_id("d", "A1", 7) == content_id("d", "A1", 7) != content_id("d", "A1", "7")
     assert content_id("d", "ab", "c") != content_id("d", "a", "bc")
+
+
+def test_fields_at_their_default_are_left_out_and_come_back() -> None:
+    case = ready_to_cut()
+    assert "overdue_micro" not in dumps(case)
+    assert '"batch":21' in dumps(ready_to_cut(batch=21))
+    assert loads(Case, dumps(case)) == case
 
 
 def test_a_field_added_later_takes_its_default() -> None:

@@ -1,12 +1,14 @@
 """Credit status, epochs and what counts as a payment."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from control import credit
 from control.records import Credit
-from tests.control.scenes import CNY, POLICY, ready_to_cut, well_off, with_policy
+from tests.control.scenes import CNY, HOUR, NOW, POLICY, ready_to_cut, well_off, with_policy
 
 EMERGENCY = with_policy(
     disconnection_balance_micro=-10 * CNY, emergency_credit_micro=10 * CNY, connection_balance_micro=CNY
@@ -66,6 +68,14 @@ def test_available_is_posted_less_accrued_and_nothing_else() -> None:
     assert credit.status(well_off(), POLICY) is Credit.OK
     late = ready_to_cut(mode="postpaid", overdue_micro=7 * CNY)
     assert credit.available(late) == -7 * CNY
+
+
+def test_what_is_needed_counts_the_debts_share_and_none_of_it_in_a_friendly_period() -> None:
+    case = ready_to_cut(debt_micro=50 * CNY, debt_share_percent=20, debt_cap_week_micro=9 * CNY)
+    assert credit.needed(case, POLICY) == 5 * CNY - 1  # a fifth of it, rounded down, goes to the debt
+    assert credit.needed(replace(case, now=NOW + 10 * HOUR), POLICY) == 4 * CNY
+    assert credit.needed(replace(case, debt_week_micro=9 * CNY), POLICY) == 4 * CNY
+    assert credit.needed(well_off(), POLICY) == 0
 
 
 @pytest.mark.parametrize(
