@@ -101,24 +101,34 @@ class Folds:
         self._fast: dict[int, tuple[Group, int]] = {}
         self._latest: dict[str, datetime] = {}
 
-    def load(self) -> None:
-        """Fold the stored intervals of every open period; accounts without a book or meters wait."""
+    def load(self) -> Moved:
+        """Fold the stored intervals of every open period; accounts without a book or meters wait.
+
+        Returns what periods that were rated with other books cost now, with their charges, to be committed.
+        """
         wanted: dict[tuple[datetime, datetime], list[str]] = {}
         for account in sorted(self.open_of):
             for start in sorted(self.open_of[account]):
                 if self._book(account) is not None and account in self.master.by_account:
                     wanted.setdefault((start, self.open_of[account][start].end), []).append(account)
-        touched: dict[int, _Touched] = {}
+        touched: dict[tuple[int, bool], _Touched] = {}
         for (start, end), accounts in sorted(wanted.items()):
             meters = sorted({meter for account in accounts for meter in self.master.meters(account)})
             energies = Energies.of(gather(self._store, meters, start, end, None))
             order = {meter: energies.take(np.flatnonzero(energies.meter_id == meter)) for meter in meters}
             for account in accounts:
-                group, row = self._place(account, start, end, None)
+                try:
+                    group, row = self._place(account, start, end, None)
+                except RatingError:
+                    continue  # its next intervals bring the finding; nobody else waits for it
                 parts = [order[meter] for meter in self.master.meters(account)]
                 group.put(row, self.master.of_account(_join(parts), account))
-                touched.setdefault(id(group), _Touched(group)).mark(row, 0)
-        self._move(list(touched.values()), Moved(), write=False)
+                other = self.open_of[account][start].book_hash != group.plan.book.hash
+                touched.setdefault((id(group), other), _Touched(group)).mark(row, 0)
+        self._move([one for (_, other), one in touched.items() if not other], Moved(), write=False)
+        repriced = Moved()
+        self._move([one for (_, other), one in touched.items() if other], repriced, write=True)
+        return repriced
 
     def _book(self, account: str) -> Book | None:
         known = self.accounts.get(account)

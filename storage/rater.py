@@ -18,7 +18,7 @@ from storage import batches, charging, corrections, schemas
 from storage.accruals import put_states
 from storage.batches import Batch
 from storage.conversion import Fresh, convert, kept, reads_of
-from storage.folds import Folds
+from storage.folds import Folds, Moved
 from storage.records import Cursor, RegisterPlace
 from storage.store import Store
 from storage.unit import Reader, Unit
@@ -71,7 +71,7 @@ class Rater:
         """Rate everything that is unrated, slice by slice; then estimate what is unread at ``now``."""
         report = RateReport()
         try:
-            folds = self._ready()
+            folds = self._ready(now)
             while (piece := self._next()) is not None:
                 self._take(folds, piece, now, report)
             folds.force = False
@@ -81,7 +81,7 @@ class Rater:
             raise
         return report
 
-    def _ready(self) -> Folds:
+    def _ready(self, now: datetime) -> Folds:
         """Return the folds, made again when a bill was posted, master data changed or nothing is loaded."""
         stamp = self._store.read(_stamp)
         if self._folds is None or self._folds.stamp != stamp:
@@ -89,8 +89,25 @@ class Rater:
             self._seen = {cursor.dataset: cursor.seq for cursor in cursors}
             self._places = {(place.meter_id, place.channel): kept(place) for place in places}
             self._folds = Folds(self._store, self._books, stamp)
-            self._folds.load()
+            moved = self._folds.load()
+            if moved.periods:
+                self._reprice(self._folds, moved, now)
         return self._folds
+
+    def _reprice(self, folds: Folds, moved: Moved, now: datetime) -> None:
+        """Commit what open periods cost with the books in force, where they were rated with others."""
+        rows = charging.table(moved.charged, folds.master)
+        packed = batches.pack("charges", rows)
+        number = f"reprice-{now.isoformat()}-{packed.digest}"
+
+        def work(unit: Unit) -> None:
+            if rows.num_rows:
+                unit.append_batch("charges", NAME, number, packed, now)
+            for finding in moved.findings:
+                unit.add(finding)
+            put_states(unit, moved.periods, folds.open_of)
+
+        self._store.write(Priority.BATCH, work)
 
     def _next(self) -> _Slice | None:
         """Read the next batches; the rater's own intervals are passed over."""

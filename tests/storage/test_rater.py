@@ -366,3 +366,26 @@ def test_a_crash_at_any_commit_point_changes_nothing_in_the_end(opened):
                 rater.step(START + hour * H)
         Rater(store, BOOKS).step(START + 24 * H)
         assert contents(store)[:3] == contents(calm)[:3]
+
+
+def test_other_books_price_open_periods_again(opened):
+    store = opened()
+    town(store, 2)
+    wh = hourly(2, 40, seed=12)
+    register = registers(wh)
+    rater = Rater(store, BOOKS)
+    for hour in range(41):
+        send(store, reads_at(register, hour), str(hour))
+    rater.step(START + 40 * H)
+    dearer = books.load(books.shipped_text("demo").replace('"0.40"', '"0.80"'), "demo")
+    rater.set_books({"demo": dearer})
+    rater.step(START + 40 * H)
+    start, end = period_of(dearer, START)
+    ends = np.array([np.datetime64(START + (h + 1) * H, "ms") for h in range(40)])
+    want = accrued(dearer, start, START + 40 * H, end, ends, wh[0], minutes=60)
+    assert want > expected(wh[0], 40)
+    assert state(store, "A1").accrued_micro == want
+    assert set(store.charges(START, START + 40 * H).column("book_hash").to_pylist()) == {dearer.hash}
+    before = contents(store)
+    Rater(store, {"demo": dearer}).step(START + 40 * H)
+    assert contents(store) == before
