@@ -12,10 +12,8 @@ from ingest.records import RelayState
 def judge(seen: View) -> Verdict | None:
     """hold, naming the first false guard; also for a live disconnection whose reason has gone."""
     case = seen.case
-    if case.live_action == Action.DISCONNECT:
-        false = seen.first_false()
-        return Verdict(HOLD, false) if false else None
-    if not seen.below or case.relay is not RelayState.CLOSED:
+    live = case.live_action == Action.DISCONNECT
+    if not live and (not seen.below or case.relay is not RelayState.CLOSED):
         return None
     false = seen.first_false("G10")
     if false == "G6" and seen.all_but("G6", "G10") and alerts.only_final_missing(case, seen.policy):

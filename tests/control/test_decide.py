@@ -112,7 +112,7 @@ def test_a_manual_class_is_asked_then_told_then_cut() -> None:
     case = ready_to_cut(delivered=told, alerts=raised)
     assert decide.decide(case, MANUAL).verdict == "request_approval"
     waiting = replace(case, **LIVE_CUT)
-    assert decide.decide(waiting, MANUAL).verdict == "hold"
+    assert decide.decide(waiting, MANUAL).verdict == "none"  # it waits for a person, and nothing holds it
     approved = replace(waiting, approvals=("ann",))
     decision = decide.decide(replace(approved, live_command="", live_action=""), MANUAL)
     assert (decision.verdict, decision.reason) == ("alert", "final.1")
