@@ -179,7 +179,7 @@ class Daemon:
         config = load(old.config.home)
         books, policies = rules.books(config), dict(rules.policies(config))
         wiring.channels(config)
-        remember(old.store, config, policies, actor="daemon")
+        remember(old.store, config, books, policies, actor="daemon")
         now = old.clock.now()
         old.store.write(Priority.COMMAND, lambda unit: unit.audit("daemon", "config.reloaded", "reload", {}, now))
         return Shell(config, old.store, old.clock, books, policies, actor="daemon")

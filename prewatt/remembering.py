@@ -1,4 +1,4 @@
-"""The configuration and policies in force go in; rows that explain old decisions come out of the store later.
+"""The configuration, books and policies in force go in; what explains old bills and decisions is kept.
 
 Kept by content: what stands there already is not written again.
 """
@@ -10,24 +10,31 @@ from control.policy import CLASSES, Policy, load
 from prewatt import rules
 from prewatt.config import Config
 from prewatt.errors import ShellError
-from storage.records import ConfigAudit
+from storage.records import BookVersion, ConfigAudit
 from storage.store import Store
 from storage.unit import Reader, Unit
 from storage.writer import Priority
+from tariff.model import Book
 
 
-def remember(store: Store, config: Config, policies: Mapping[str, Policy], *, actor: str) -> int:
+def remember(
+    store: Store, config: Config, books: Mapping[str, Book], policies: Mapping[str, Policy], *, actor: str
+) -> int:
     """Commit what is in force and not kept yet, with one audit row per change; returns how many there were."""
     now = store.clock.now()
     texts = {policies[klass].id: rules.policy_text(config, klass)[0] for klass in CLASSES}
     texts["config#" + hashlib.sha256(config.text.encode()).hexdigest()] = config.text
-    known = store.read(lambda reader: {row.digest for row in reader.find(ConfigAudit, digest__in=sorted(texts))})
-    fresh = sorted(set(texts) - known)
+    rows: dict[str, ConfigAudit | BookVersion] = {key: ConfigAudit(key, now, text) for key, text in texts.items()}
+    for name, book in books.items():
+        text = rules.book_text(config, name)[0]
+        rows[book.hash] = BookVersion(book.hash, book.name, book.currency, book.zone, text, now)
+    known = store.read(lambda r: {c.digest for c in r.find(ConfigAudit)} | {b.book_hash for b in r.find(BookVersion)})
+    fresh = sorted(set(rows) - known)
 
     def work(unit: Unit) -> None:
-        for digest in fresh:
-            unit.add(ConfigAudit(digest, now, texts[digest]))
-            unit.audit(actor, "config", digest, {}, now)
+        for key in fresh:
+            unit.add(rows[key])
+            unit.audit(actor, "rules", key, {}, now)
 
     if fresh:
         store.write(Priority.COMMAND, work)

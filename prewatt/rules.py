@@ -1,6 +1,6 @@
 """A configuration goes in, the tariff books and control policies that it names come out, parsed and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from prewatt.strict import suggest
 
 if TYPE_CHECKING:
     from control.policy import Policy
+    from storage.records import BookVersion
     from tariff.book import Book
 
 
@@ -32,18 +33,38 @@ def books(config: Config) -> "dict[str, Book]":
 
 def read_book(config: Config, name: str) -> "Book":
     """One book: a file by its path, else by name from the home's books folder, else one that is shipped."""
-    from tariff import book
+    from tariff.book import load
+
+    text, path = book_text(config, name)
+    if path is None:
+        return load(text, name)
+    return load(text, path.stem, path=str(path), series=_beside(path.parent))
+
+
+def book_text(config: Config, name: str) -> tuple[str, Path | None]:
+    """The TOML of a book, and its file unless it is a shipped one."""
+    from tariff.book import shipped, shipped_text
 
     own = config.home.under(config.books.directory) / f"{name}.toml"
     path = Path(name) if name.endswith(".toml") else own
     if path.is_file():
-        folder = path.parent
-        return book.load(
-            path.read_text(encoding="utf-8"), path.stem, path=str(path), series=lambda n: (folder / n).read_bytes()
-        )
-    if name in book.shipped():
-        return book.load(book.shipped_text(name), name)
-    raise Usage(f"no book {name!r}", attempt=suggest(name, book.shipped()))
+        return path.read_text(encoding="utf-8"), path
+    if name in shipped():
+        return shipped_text(name), None
+    raise Usage(f"no book {name!r}", attempt=suggest(name, shipped()))
+
+
+def read_kept(config: Config, kept: "BookVersion") -> "Book":
+    """A book as it was when bills were made with it; its series are those of the home's books folder."""
+    from tariff.book import load
+
+    folder = config.home.under(config.books.directory)
+    return load(kept.text, kept.book, path=f"{kept.book}@{kept.book_hash[:12]}", series=_beside(folder))
+
+
+def _beside(folder: Path) -> Callable[[str], bytes]:
+    """Opens the series files that a book names, from its own folder."""
+    return lambda name: (folder / name).read_bytes()
 
 
 def policies(config: Config) -> "Mapping[str, Policy]":

@@ -70,7 +70,7 @@ def opened(config: Config, *, actor: str = "cli", progress: Progress = silent) -
     clock = host_clock()
     found = rules.books(config), rules.policies(config)
     with open_store(config, clock) as store:
-        remember(store, config, found[1], actor=actor)
+        remember(store, config, *found, actor=actor)
         yield Shell(config, store, clock, *found, actor=actor, progress=progress)
 
 
@@ -190,5 +190,5 @@ def engine(shell: Shell) -> "Engine":
         shell.policies,
         links(config, shell.store, shell.clock),
         channels(config),
-        settings(config),
+        settings=settings(config),
     )

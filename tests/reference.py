@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -70,12 +71,61 @@ def payments() -> str:
     )
 
 
+def commands() -> str:
+    """Every verb with its options, as the command line itself knows them."""
+    import typer
+
+    from prewatt import cli
+
+    lines = ["# Commands", "", "`prewatt VERB --help` says the same. Exit codes: 0, 1 failed, 2 usage, 75 try again,"]
+    lines += ["78 configuration.", ""]
+    root = typer.main.get_command(cli.build())
+    for name, verb in getattr(root, "commands", {}).items():
+        below = getattr(verb, "commands", None)
+        lines += [f"## {name}", "", " ".join((verb.help or "").split()), ""]
+        for word, leaf in (below or {"": verb}).items():
+            if below:
+                lines += [f"### {name} {word}", "", " ".join((leaf.help or "").split()), ""]
+            lines += _parameters(leaf)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _parameters(verb: Any) -> list[str]:
+    """A table of what one verb takes, but for what all of them take."""
+    rows = []
+    for parameter in verb.params:
+        if parameter.name in ("home", "output", "help"):
+            continue
+        spelled = (
+            ", ".join(parameter.opts)
+            if parameter.param_type_name == "option"
+            else (parameter.metavar or parameter.name.upper())
+        )
+        said = " ".join((getattr(parameter, "help", "") or "").split()).replace("|", "\\|")
+        rows.append(f"| `{spelled}` | {said} |")
+    return ["| argument | what it says |", "|---|---|", *rows, ""] if rows else []
+
+
+def configuration() -> str:
+    """Every setting of prewatt.toml."""
+    from prewatt.describe import settings
+
+    lines = ["# Settings", "", "What `prewatt.toml` may say; `prewatt config schema` prints the same.", ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for row in settings():
+        cells = [str(row[name]).replace("|", "\\|") for name in ("type", "default", "doc")]
+        lines.append(f"| `{row['key']}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "drivers.md": drivers,
     "components.md": components,
     "policies.md": policies,
     "channels.md": channels,
     "payments.md": payments,
+    "commands.md": commands,
+    "settings.md": configuration,
 }
 
 
