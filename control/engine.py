@@ -5,16 +5,17 @@ a payment, reads unknown relays back, calls crews, and never waits for the cycle
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from control import assemble, carry, evidence, handheld, notices, outlooks, passes, reconcile, settings, settle, signals
 from control import visits as visiting
 from control.assemble import Outlook, World
 from control.dispatch import Dispatcher
 from control.hostclock import HostClock
+from control.jobs import Every
 from control.outcomes import Told
 from control.passes import DecideReport
 from control.policy import Policy
@@ -53,8 +54,8 @@ class Engine:
         policies: Mapping[str, Policy],
         links: Mapping[str, Link],
         channels: Mapping[str, Channel],
-        settings: Settings | None = None,
         *,
+        settings: Settings | None = None,
         drivers: Mapping[str, Driver] | None = None,
     ) -> None:
         """Nothing runs before the first call; everything that was committed before a crash is taken up again."""
@@ -304,10 +305,10 @@ class Engine:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop``, then drain: no new disconnections, finish what is under way, commit."""
         jobs = {
-            "cycle": _Every(self.settings.cycle_s, self.cycle_work, after_s=self.settings.cycle_after_s),
-            "sweep": _Every(self.settings.sweep_s, self.reconcile),
-            "notify": _Every(self.settings.idle_s, self.notify),
-            "publish": _Every(self.settings.publish_s, self.publish),
+            "cycle": Every(self.settings.cycle_s, self.cycle_work, after_s=self.settings.cycle_after_s),
+            "sweep": Every(self.settings.sweep_s, self.reconcile),
+            "notify": Every(self.settings.idle_s, self.notify),
+            "publish": Every(self.settings.publish_s, self.publish),
         }
         try:
             while not stop.is_set():
@@ -316,8 +317,12 @@ class Engine:
                 for job in jobs.values():
                     job.turn(self.now())
                 await self._pause(stop)
-        finally:
-            await self._drain(jobs)
+        except BaseException:  # broken or killed: nothing more is committed, rows stay as they are
+            self.dispatcher.abort()
+            for job in jobs.values():
+                job.abort()
+            raise
+        await self._drain(jobs)
 
     async def cycle_work(self) -> None:
         """The part of the cycle that the loop does not do by itself."""
@@ -336,7 +341,7 @@ class Engine:
                 wait.cancel()
         self._wake.clear()
 
-    async def _drain(self, jobs: "Mapping[str, _Every]") -> None:
+    async def _drain(self, jobs: Mapping[str, Every]) -> None:
         self.dispatcher.draining = True
         for job in jobs.values():
             await job.cancel()
@@ -362,31 +367,3 @@ class Engine:
     async def _offload(self, work: Callable[[], T]) -> T:
         """Run long work beside the loop; at once where time is virtual."""
         return await asyncio.to_thread(work) if self.settings.offload else work()
-
-
-class _Every:
-    """One job of the loop: started when its time has come and the last one is over; a failure ends the engine."""
-
-    def __init__(self, every_s: float, work: Callable[[], Coroutine[Any, Any, Any]], *, after_s: float = 0) -> None:
-        self._every, self._after = timedelta(seconds=every_s), timedelta(seconds=after_s)
-        self._work = work
-        self._slot: datetime | None = None
-        self._task: asyncio.Task[Any] | None = None
-
-    def turn(self, now: datetime) -> None:
-        """Start the job for this slot, unless it was, or the last one still runs."""
-        if self._task is not None:
-            if not self._task.done():
-                return
-            self._task.result()
-        slot = datetime(1970, 1, 1) + (now - self._after - datetime(1970, 1, 1)) // self._every * self._every
-        if slot == self._slot:
-            return
-        self._slot = slot
-        self._task = asyncio.ensure_future(self._work())
-
-    async def cancel(self) -> None:
-        """Stop the job; what it committed stands."""
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)

@@ -119,11 +119,17 @@ class Sender:
         )
         turn = asyncio.Semaphore(self._limits.notice_concurrency)
 
-        async def one(row: Notice) -> None:
-            async with turn:
-                await (self._send(row) if row.state == "queued" else self._ask(row))
+        by_account: dict[str, list[Notice]] = {}
+        for row in sorted((*queued, *sent), key=lambda row: (row.created, row.notice)):
+            by_account.setdefault(row.account, []).append(row)
 
-        await asyncio.gather(*[one(row) for row in (*queued, *sent)])
+        async def one(rows: list[Notice]) -> None:
+            """One customer's messages leave in the order in which they were written."""
+            async with turn:
+                for row in rows:
+                    await (self._send(row) if row.state == "queued" else self._ask(row))
+
+        await asyncio.gather(*[one(rows) for rows in by_account.values()])
         return len(queued) + len(sent)
 
     async def receipt(self, message_id: str, delivery: Delivery) -> bool:

@@ -282,7 +282,14 @@ class Rig:
         """An engine on the rig's store; run its coroutines with ``play``."""
         drivers = {"fake": FakeDriver()}
         made = Engine(
-            self.store, self.clock, {}, self.policies, {"G1": self.link}, channels, self.settings, drivers=drivers
+            self.store,
+            self.clock,
+            {},
+            self.policies,
+            {"G1": self.link},
+            channels,
+            settings=self.settings,
+            drivers=drivers,
         )
         made.world = self.world  # type: ignore[method-assign]
         made.dispatcher._world = self.world
