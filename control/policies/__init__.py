@@ -1,1 +1,1 @@
-
+"""policies: one file per rule, each a pure function from a case to a verdict or none."""
