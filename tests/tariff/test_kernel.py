@@ -15,7 +15,7 @@ from tariff.rating import Plan, State
 from tests.cases.toml_text import document
 from tests.tariff.books import texts
 
-SETTINGS = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 ACCOUNTS = 5
 
 

@@ -16,7 +16,7 @@ from tests.exact.reference import Bill as Naive
 from tests.exact.reference import Key, Row
 from tests.tariff.books import texts
 
-SETTINGS = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+SETTINGS = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 STARTS = ("2025-03-29", "2024-12-31", "2025-10-25", "2025-06-10")
 
 
@@ -97,7 +97,7 @@ def test_bills_agree(text: str, load: tuple[str, int, list[int], list[int]], hou
     check(text, load, household, carried)
 
 
-@settings(SETTINGS, max_examples=150)
+@settings(SETTINGS, max_examples=80)
 @given(texts(whole=True), loads(), st.sampled_from(["2", "6"]))
 def test_bills_of_class_ladders_and_shared_tiers_agree(
     text: str, load: tuple[str, int, list[int], list[int]], household: str
@@ -105,7 +105,7 @@ def test_bills_of_class_ladders_and_shared_tiers_agree(
     check(text, load, household, 0)
 
 
-@settings(SETTINGS, max_examples=100)
+@settings(SETTINGS, max_examples=60)
 @given(texts(), loads())
 def test_running_charge_agrees(text: str, load: tuple[str, int, list[int], list[int]]) -> None:
     start, minutes, wh, export = load
