@@ -194,7 +194,10 @@ def ask(home: Path, sql: str) -> list[tuple[Any, ...]]:
 MONTHLY = "SELECT meter_id, month, (max(register_wh) - min(register_wh)) / 1000 AS kwh FROM reads GROUP BY ALL"
 QUERIES = {
     "monthly": f"SELECT count(*), sum(kwh) FROM ({MONTHLY})",
-    "completeness": 'SELECT CAST("end" - INTERVAL 1 SECOND AS DATE) AS day, count(*) FROM reads GROUP BY 1 ORDER BY 1',
+    "completeness": (
+        'SELECT CAST("end" - INTERVAL 1 SECOND AS DATE) AS day, sum(slots), max(slots) AS meters'
+        ' FROM (SELECT "end", count(*) AS slots FROM reads GROUP BY 1) GROUP BY 1 ORDER BY 1'
+    ),
     "one_meter": (
         'SELECT "end", register_wh FROM reads WHERE meter_id = 2 AND "end" > TIMESTAMP \'2025-06-01\''
         " AND \"end\" <= TIMESTAMP '2025-07-01' ORDER BY 1"

@@ -15,7 +15,8 @@ from storage.manifest import LakeFile
 from storage.schemas import CHARGES, INTERVALS, READS, Dataset
 
 MICRO = "_micro"
-_MONTH = pa.field("month", pa.string())
+_MONTH = pa.field("month", pa.date32())
+_MONTH_SQL = "CAST(month || '-01' AS DATE) AS month"
 _EMPTY = "WHERE false"
 _LAKE = "hive_partitioning=true, hive_types={'month': VARCHAR, 'bucket': VARCHAR}"
 _NAMED = f"{_LAKE}, filename=true"
@@ -44,7 +45,13 @@ def _files(root: Path, files: Sequence[LakeFile], option: str = _LAKE) -> str:
 
 def _type(kind: pa.DataType) -> str:
     names = {"int64": "BIGINT", "int32": "INTEGER", "int16": "SMALLINT", "uint8": "UTINYINT", "uint16": "USMALLINT"}
-    names |= {"double": "DOUBLE", "bool": "BOOLEAN", "timestamp[ms]": "TIMESTAMP", "binary": "BLOB"}
+    names |= {
+        "double": "DOUBLE",
+        "bool": "BOOLEAN",
+        "timestamp[ms]": "TIMESTAMP",
+        "binary": "BLOB",
+        "date32[day]": "DATE",
+    }
     return names.get(str(kind), "VARCHAR")
 
 
@@ -78,7 +85,7 @@ def dataset_select(root: Path, source: Dataset, files: Sequence[LakeFile]) -> st
     """One row per slot of a dataset, from all its files."""
     if not files:
         return _nothing(source.schema.append(_MONTH))
-    names = ", ".join(f'"{n}"' for n in [*source.schema.names, _MONTH.name])
+    names = ", ".join([*(f'"{n}"' for n in source.schema.names), _MONTH_SQL])
     shared = dirty(files)
     clean = [f for f in files if f.path not in shared]
     parts = [f"SELECT {names} FROM {_files(root, clean)}"] if clean else []
@@ -103,8 +110,8 @@ def _merged(root: Path, source: Dataset, names: str, files: Sequence[LakeFile]) 
     order = "parse_filename(filename)" + ("" if source.first else " DESC")
     rank = f"{_rank()} DESC, " if source.ranked else ""
     both = (
-        f"SELECT {names}, filename FROM {_files(root, large, _NAMED)} SEMI JOIN {late} USING ({keys})"
-        f" UNION ALL SELECT {names}, filename FROM {_files(root, small, _NAMED)}"
+        f"SELECT * FROM {_files(root, large, _NAMED)} SEMI JOIN {late} USING ({keys})"
+        f" UNION ALL SELECT * FROM {_files(root, small, _NAMED)}"
     )
     window = f"row_number() OVER (PARTITION BY {keys} ORDER BY {rank}{order}) = 1"
     return [
@@ -125,7 +132,8 @@ def raw_select(root: Path, files: Sequence[LakeFile]) -> str:
     """Every stored register row, repeated slots included, with the file that holds it."""
     if not files:
         return f"SELECT *, CAST(NULL AS VARCHAR) AS file FROM ({_nothing(READS.schema.append(_MONTH))})"
-    return f"SELECT * EXCLUDE (filename, bucket), parse_filename(filename) AS file FROM {_files(root, files, _NAMED)}"
+    columns = f"* EXCLUDE (filename, bucket) REPLACE ({_MONTH_SQL}), parse_filename(filename) AS file"
+    return f"SELECT {columns} FROM {_files(root, files, _NAMED)}"
 
 
 def state_select(root: Path, schema: pa.Schema, files: Sequence[LakeFile]) -> str:
@@ -152,7 +160,7 @@ COLUMNS = {
     "meter_id": "surrogate of the meter: join meters",
     "channel": "1 import Wh, 2 export Wh, 3 reactive varh, 4 gas 0.001 m3",
     "end": 'UTC end of the slot; quote it: "end"',
-    "month": "UTC month of the slot, YYYY-MM: the partition, so a filter or a group on it costs nothing",
+    "month": "first day of the slot's UTC month: the partition, so to filter or group on it costs nothing",
     "register_wh": "cumulative register in base units",
     "flags": "quality bits: 1 estimated, 2 suspect, 4 manual, 8 final, 16 backfill, 32 clock, 64 uncertain, "
     "128 rollover, 256 swap, 512 conflict, 1024 imported, 2048 confirmed",
