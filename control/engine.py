@@ -307,7 +307,7 @@ class Engine:
         jobs = {
             "cycle": Every(self.settings.cycle_s, self.cycle_work, after_s=self.settings.cycle_after_s),
             "sweep": Every(self.settings.sweep_s, self.reconcile),
-            "notify": Every(self.settings.idle_s, self.notify),
+            "notify": Every(self.settings.notify_s, self.notify),
             "publish": Every(self.settings.publish_s, self.publish),
         }
         try:

@@ -20,7 +20,7 @@ from control.settings import Settings
 from ingest.ports import Clock
 from storage.records import Account, AccountState
 from storage.store import Store
-from storage.unit import Unit
+from storage.unit import Reader, Unit
 from storage.writer import Priority
 
 LADDER = frozenset({"warning", "over_tier", "stop", "final"})
@@ -68,6 +68,7 @@ def _write(unit: Unit, account: str, epoch: int, due: AlertDue, world: World) ->
         params=dict(due.params),
         created=world.now,
         not_before=due.not_before,
+        next_at=due.not_before,
         state="queued" if address and channel else "failed",
         text=text.render(due.code, due.params, holder.lang),
         error="" if address else "no_address",
@@ -101,22 +102,8 @@ class Sender:
     async def run_once(self) -> int:
         """Send what is due and ask for receipts that are out; how many notices were touched."""
         now = settings.to_ms(self._clock.now())
-        queued = self._store.read(
-            lambda reader: [
-                row
-                for row in reader.find(
-                    Notice, state="queued", order=("next_at", "created", "notice"), limit=self._limits.notice_batch
-                )
-                if _due(row, now)
-            ]
-        )
-        sent = self._store.read(
-            lambda reader: [
-                row
-                for row in reader.find(Notice, state="sent", order="next_at", limit=self._limits.notice_batch)
-                if _due(row, now)
-            ]
-        )
+        queued = self._store.read(lambda reader: self._due(reader, "queued", now))
+        sent = self._store.read(lambda reader: self._due(reader, "sent", now))
         turn = asyncio.Semaphore(self._limits.notice_concurrency)
 
         by_account: dict[str, list[Notice]] = {}
@@ -131,6 +118,13 @@ class Sender:
 
         await asyncio.gather(*[one(rows) for rows in by_account.values()])
         return len(queued) + len(sent)
+
+    def _due(self, reader: Reader, state: str, now: datetime) -> list[Notice]:
+        """Notices in ``state`` whose time has come, oldest first."""
+        most = self._limits.notice_batch
+        fresh = reader.find(Notice, state=state, next_at__null=True, order="created", limit=most)
+        again = reader.find(Notice, state=state, next_at__le=now, order="next_at", limit=most)
+        return [row for row in (*fresh, *again) if row.not_before is None or row.not_before <= now][:most]
 
     async def receipt(self, message_id: str, delivery: Delivery) -> bool:
         """Take a receipt that a channel's peer reported by itself; False when nobody waits for it."""
@@ -220,7 +214,3 @@ class Sender:
         if row.code in LADDER and state is not None and state.epoch != row.epoch:
             return "epoch_over"
         return "too_old" if now - row.created > timedelta(seconds=self._limits.notice_age_s) else ""
-
-
-def _due(row: Notice, now: datetime) -> bool:
-    return (row.not_before is None or row.not_before <= now) and (row.next_at is None or row.next_at <= now)

@@ -42,6 +42,7 @@ class Settings:
     slice_size: int = 100  # accounts decided in one transaction
     concurrency: int = 64  # commands under way at once, over all links
     command_batch: int = 2_000  # commands looked at in one turn
+    notify_s: float = 15.0  # between two looks at the notices' outbox
     notice_batch: int = 1_000  # notices sent in one turn
     notice_concurrency: int = 16
     notice_tries: int = 8
