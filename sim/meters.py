@@ -42,6 +42,7 @@ class SimMeter:
     keep_power: bool = False
     alarm: bool = False
     valid_until: datetime | None = None
+    jams: Callable[[RelayState], bool] | None = None  # asked at each drive: does the relay jam from now on?
     spare_wus: int = 0  # W x microseconds not yet a milli-Wh, so that looking often changes nothing
     told: RelayState | None = None  # what a lying relay was last told
 
@@ -76,6 +77,8 @@ class SimMeter:
     def switch(self, state: RelayState, now: datetime, cause: str) -> bool:
         """Drive the relay; returns whether the device acknowledges (a stuck or lying relay acknowledges and stays)."""
         self.advance(now)
+        if self.jams is not None and self.jams(state):
+            self.faults.add("stuck_relay")
         if "stuck_relay" not in self.faults and "lying_relay" not in self.faults and state is not self.relay:
             self.relay = state
             self.relay_changes.append((now, state, cause))

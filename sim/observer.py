@@ -11,7 +11,7 @@ It trusts nothing that the engine says of relays. Definitions, per time that a r
 * *unpaid on*: hours in which a relay was closed although the account was below its disconnection balance.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -66,12 +66,15 @@ class Observer:
         if span is not None and span.paid is None:
             span.paid = at
 
-    def look(self, below: Mapping[str, bool]) -> None:
-        """Take in what relays did since the last look; ``below`` says which accounts are below their threshold now."""
+    def look(self, below: Callable[[], Mapping[str, bool]]) -> None:
+        """Take in what relays did since the last look; ``below`` tells which accounts are below their threshold now."""
+        if all(len(metal.relay_changes) == self._seen.get(meter, 0) for meter, metal in self.meters.items()):
+            return
+        now = below()
         for meter in sorted(self.meters):
             changes = self.meters[meter].relay_changes
             for at, state, _ in changes[self._seen.get(meter, 0) :]:
-                self._changed(self.accounts[meter], at, state, below)
+                self._changed(self.accounts[meter], at, state, now)
             self._seen[meter] = len(changes)
 
     def _changed(self, account: str, at: datetime, state: RelayState, below: Mapping[str, bool]) -> None:

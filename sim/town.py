@@ -79,7 +79,7 @@ class Town:
 class TownPlan:
     """What kind of town: the book of each class, the share of protocols, how many days of credit people start with."""
 
-    books: tuple[tuple[str, str], ...] = (("residential", "zhejiang-residential"), ("", "demo-commercial"))
+    books: tuple[tuple[str, str], ...] = (("residential", "zhejiang-residential"), ("", "demo"))
     modbus_percent: int = 25
     mqtt_percent: int = 0
     days_least: int = 3
@@ -195,8 +195,8 @@ def _site(seed: int, number: int, plan: TownPlan, gateway: Gateway, *, unit: int
         meter=point.meter,
         account=code,
         serial=serial,
-        start=start - timedelta(days=200),
-        proved=start - timedelta(days=199),
+        start=start - timedelta(days=40),
+        proved=start - timedelta(days=39),
     )
     payer = payer_of(seed, number, typical_micro=day * 4)
     return Site(number, account, point, install, shape, percent, opening, payer, protected=klass == "protected")

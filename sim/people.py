@@ -1,0 +1,175 @@
+"""People of a town: payers who act on a warning or in the dark, and a crew that carries out work orders by hand.
+
+They see only what people see: notices that were delivered to them, their own light, orders that the engine gave out.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+
+from control import workorders
+from control.engine import Engine
+from control.records import Command, CommandState, Notice, WorkOrder
+from control.settle import PaymentResult
+from control.signals import BREAKER, Signal
+from ingest.ports import Clock
+from ingest.records import RelayState
+from sim.customers import mix
+from sim.meters import SimMeter
+from sim.town import Site, Town
+from storage.records import Payment
+from storage.store import Store
+from storage.writer import Priority
+
+LOOK_S = 600
+RETRY_S = 60
+ATTEMPTS = 24 * 60
+REPEATS_PERCENT = 12  # a channel that delivers the same payment twice
+CREW_KINDS = ("reconnect", "relay_fault")
+
+
+class Down(Exception):
+    """The engine does not run at the moment: what was offered must be offered again."""
+
+
+Pay = Callable[[Payment], Awaitable[PaymentResult]]
+
+
+class Payers:
+    """Everybody who pays; ``store`` is asked for at each look because the engine may have been restarted."""
+
+    def __init__(
+        self, town: Town, meters: Mapping[str, SimMeter], *, clock: Clock, store: Callable[[], Store | None], pay: Pay
+    ) -> None:
+        """``pay`` offers one payment to the engine and raises ``Down`` while that is not there."""
+        self._town = town
+        self._meters = meters
+        self._clock = clock
+        self._store = store
+        self._pay = pay
+        self._planned: set[str] = set()
+        self._told = town.start
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.offered = 0
+
+    async def run(self) -> None:
+        """Look every ten minutes; never ends by itself."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            warned = self._warned()
+            for site in self._town.sites:
+                account = site.account.account
+                dark = self._meters[site.point.meter].relay is not RelayState.CLOSED
+                if account not in self._planned and (dark or (site.payer.on_warning and account in warned)):
+                    self._planned.add(account)
+                    task = asyncio.ensure_future(self._later(site))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+
+    def _warned(self) -> set[str]:
+        store = self._store()
+        if store is None:
+            return set()
+        since, self._told = self._told, self._clock.now()
+        rows = store.read(lambda r: r.find(Notice, delivered_at__gt=since, recipient="customer"))
+        return {row.account for row in rows if row.code != "reconnected"}
+
+    async def _later(self, site: Site) -> None:
+        await self._clock.sleep(site.payer.delay_min * 60)
+        self.offered += 1
+        number = self.offered
+        now = self._clock.now()
+        payment = Payment(
+            channel="wallet",
+            external_id=f"sim-{self._town.seed}-{site.number}-{number}",
+            account=site.account.account,
+            amount_micro=site.payer.amount_micro,
+            currency=site.account.currency,
+            at=now,
+            received=now,
+        )
+        times = 2 if mix(self._town.seed, number, 83) % 100 < REPEATS_PERCENT else 1
+        for _ in range(times):
+            await self._offer(payment)
+        self._planned.discard(site.account.account)
+
+    async def _offer(self, payment: Payment) -> None:
+        for _ in range(ATTEMPTS):
+            try:
+                await self._pay(payment)
+                return
+            except Down:
+                await self._clock.sleep(RETRY_S)
+
+
+class Operator:
+    """Two persons at the desk: they approve what waits for approval, and release a breaker that an honest herd tripped."""
+
+    def __init__(self, *, clock: Clock, engine: Callable[[], Engine | None], store: Callable[[], Store | None]) -> None:
+        """Both are asked for at each look because the engine may have been restarted."""
+        self._clock = clock
+        self._engine = engine
+        self._store = store
+
+    async def run(self) -> None:
+        """Look every ten minutes; never ends by itself."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            store, engine = self._store(), self._engine()
+            if store is None or engine is None:
+                continue
+            if self._tripped(store):
+                await engine.release(["operator-1", "operator-2"])
+            waiting = store.read(lambda r: r.find(Command, state=CommandState.REQUESTED, needs_approval=True))
+            for command in waiting:
+                for person in ("operator-1", "operator-2"):
+                    if person not in command.approvals:
+                        await engine.approve(command.command, person)
+
+    def _tripped(self, store: Store) -> bool:
+        known = store.read(lambda r: r.get(Signal, BREAKER))
+        return known is not None and known.value == "open"
+
+
+class Crew:
+    """One crew: takes reconnection orders oldest first, travels, mends the relay, switches on, closes the order."""
+
+    def __init__(
+        self, town: Town, meters: Mapping[str, SimMeter], *, clock: Clock, store: Callable[[], Store | None]
+    ) -> None:
+        """Travel takes 12 to 30 minutes."""
+        self._town = town
+        self._meters = meters
+        self._clock = clock
+        self._store = store
+        self.visits: list[tuple[datetime, str]] = []
+
+    async def run(self) -> None:
+        """Look every minute; never ends by itself."""
+        while True:
+            await self._clock.sleep(60)
+            for order in self._open():
+                await self._clock.sleep(60 * (12 + mix(self._town.seed, len(self.visits), 89) % 19))
+                self._mend(order)
+
+    def _open(self) -> list[WorkOrder]:
+        store = self._store()
+        if store is None:
+            return []
+        states = list(workorders.OPEN_STATES)
+        return store.read(lambda r: r.find(WorkOrder, kind__in=list(CREW_KINDS), state__in=states, order="created"))
+
+    def _mend(self, order: WorkOrder) -> None:
+        store = self._store()
+        if store is None:
+            return
+        now = self._clock.now()
+        current = store.read(lambda r: r.get(WorkOrder, order.order))
+        if current is None or current.state not in workorders.OPEN_STATES:
+            return
+        meter = self._meters[order.meter]
+        meter.faults -= {"stuck_relay", "lying_relay"}
+        if order.kind == "reconnect" or meter.relay is not RelayState.CLOSED:
+            meter.switch(RelayState.CLOSED, now, "crew")
+        self.visits.append((now, order.order))
+        store.write(Priority.COMMAND, lambda unit: workorders.close(unit, order.order, now, by="crew"))

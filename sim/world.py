@@ -1,0 +1,374 @@
+"""One town on virtual time: the real engine, links and store on a virtual network, with people, faults and crashes.
+
+Only the clock and the transport are swapped. Everything that decides is the product's own: ``THROUGH`` lists the
+functions of the control layer that a run must pass through, and a test asserts that it does.
+"""
+
+import asyncio
+import contextvars
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from control.engine import Engine
+from control.fences import Fences
+from control.policy import Policy, template
+from control.ports import Channel, Delivery
+from control.records import Hold, Notice
+from control.settings import Settings
+from control.settle import PaymentResult
+from control.tables import TABLES
+from ingest.links.dlms import DlmsLink
+from ingest.links.modbus import ModbusLink
+from ingest.ports import Link
+from ingest.records import RelayState
+from sim import faults as faulty
+from sim.concentrator import SECRET
+from sim.customers import mix
+from sim.faults import FaultPlan
+from sim.field import devices, metals
+from sim.loop import VirtualClock, VirtualLoop
+from sim.meters import SimMeter
+from sim.network import NetworkFaults, SimNetwork
+from sim.observer import Observer
+from sim.people import Crew, Down, Operator, Payers
+from sim.town import Town
+from storage.records import Account, Payment
+from storage.store import Store
+from storage.writer import Priority
+from tariff import book as books
+
+OWNER: contextvars.ContextVar[str] = contextvars.ContextVar("owner", default="world")
+LOOK_S = 15
+IDLE_S, PUBLISH_S = 20.0, 12 * 3600
+TIMEOUT_S = 4.0
+RESTART_S = 45
+STEP_S, STEP_AFTER_H = 600, 30
+CHANNEL = "wallet"
+RECONCILE_S = 300
+THROUGH = (
+    "control.settle.settle",
+    "control.decide.decide",
+    "control.guards.evaluate",
+    "control.commands.step",
+    "control.sending.depart",
+    "control.evidence.seen",
+    "control.notices.queue",
+    "control.reconcile.overdue",
+)
+
+
+@dataclass(slots=True)
+class SimSms:
+    """A gateway for notices that takes every message and delivers it twenty seconds later."""
+
+    name: str = "file"
+    sent: dict[str, datetime] = field(default_factory=dict)
+
+    async def send(self, notice: Notice, now: datetime) -> str:
+        """Take one message."""
+        self.sent.setdefault(notice.notice, now)
+        return notice.notice
+
+    async def receipt(self, message_id: str, now: datetime) -> Delivery:
+        """Delivered twenty seconds after it was taken."""
+        at = self.sent.get(message_id)
+        if at is None or now - at < timedelta(seconds=20):
+            return Delivery("pending")
+        return Delivery("delivered", at + timedelta(seconds=20))
+
+
+class World:
+    """The town, its devices and people, and the engine that is booted, crashed and booted again."""
+
+    def __init__(
+        self, town: Town, plan: FaultPlan, *, template_name: str = "minigrid", home: Path | None = None
+    ) -> None:
+        """Everything random comes from the town's seed; ``home`` is a temporary folder unless given."""
+        self.town, self.plan = town, plan
+        self.loop = VirtualLoop()
+        self.clock = VirtualClock(self.loop, town.start)
+        self.home = home or Path(tempfile.mkdtemp(prefix="prewatt-sim-"))
+        self._own_home = home is None
+        self.meters: dict[str, SimMeter] = metals(town)
+        self.network = SimNetwork(self.loop, random.Random(town.seed), NetworkFaults())
+        self.devices = devices(town, self.meters, _DeviceClock(self.clock))
+        for gateway in town.gateways:
+            if gateway.name in self.devices:
+                self.network.devices[gateway.host, gateway.port] = self.devices[gateway.name]
+        self.policies: dict[str, Policy] = dict(template(template_name))
+        self.books = {
+            name: books.load(books.shipped_text(name), name) for name in books.shipped() if "dynamic" not in name
+        }
+        self.channel: Channel = SimSms()
+        self.store: Store | None = None
+        self.engine: Engine | None = None
+        self.counts: Counter[str] = Counter()
+        self.faults_on = False
+        self.drives = 0
+        accounts = {site.point.meter: site.account.account for site in town.sites}
+        self.observer = Observer(self.meters, accounts)
+        self._tasks: dict[str, set[asyncio.Task[Any]]] = {"world": set(), "engine": set()}
+        self._stop = asyncio.Event()
+        self.loop.set_task_factory(self._factory)  # type: ignore[arg-type]
+
+    def _factory(
+        self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **more: Any
+    ) -> asyncio.Task[Any]:
+        """Remember whose task it is, so that a crash takes the engine's and no other."""
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **more)
+        mine = self._tasks[OWNER.get()]
+        mine.add(task)
+        task.add_done_callback(mine.discard)
+        return task
+
+    # ---- the engine's life
+
+    def boot(self) -> None:
+        """Open the store and start the engine, as a daemon would."""
+        self.store = Store.open(self.home, TABLES, clock=self.clock, writer="inline", durable=False)
+        settings = Settings(offload=False, idle_s=IDLE_S, publish_s=PUBLISH_S, payment_channels={CHANNEL: True})
+        links = self._links(self.store)
+        self.engine = Engine(
+            self.store, self.clock, self.books, self.policies, links, {"file": self.channel}, settings=settings
+        )
+        self._stop = asyncio.Event()
+        self._as_engine(self._run(self.engine, self._stop))
+
+    def _as_engine(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        token = OWNER.set("engine")
+        try:
+            return self.loop.create_task(work)
+        finally:
+            OWNER.reset(token)
+
+    async def _run(self, engine: Engine, stop: asyncio.Event) -> None:
+        await engine.run(stop)
+
+    def _links(self, store: Store) -> dict[str, Link]:
+        fences = Fences(store)
+        found: dict[str, Link] = {}
+        for gateway in self.town.gateways:
+            common: dict[str, Any] = {"gateway": gateway.name, "fences": fences, "timeout_s": TIMEOUT_S}
+            where = (self.clock, self.network, gateway.host, gateway.port)
+            if gateway.protocol == "modbus":
+                found[gateway.name] = ModbusLink(*where, **common)
+            elif gateway.protocol == "dlms":
+                found[gateway.name] = DlmsLink(*where, secrets=lambda _name: SECRET, **common)
+        return found
+
+    async def crash(self) -> None:
+        """The process dies between two commits: no drain, no goodbye; what was not committed is gone."""
+        store, self.store, self.engine = self.store, None, None
+        self.counts["crash"] += 1
+        if store is not None:
+            store.close()
+        dying = list(self._tasks["engine"])
+        for task in dying:
+            task.cancel()
+        await asyncio.gather(*dying, return_exceptions=True)
+
+    async def shut(self) -> None:
+        """Stop in order: drain, close."""
+        self._stop.set()
+        running = [task for task in self._tasks["engine"] if not task.done()]
+        done, _ = await asyncio.wait(running, timeout=600) if running else (set(), set())
+        for task in done:
+            if not task.cancelled() and task.exception() is not None:
+                raise task.exception() or RuntimeError("engine failed")
+
+    def failure(self) -> BaseException | None:
+        """What broke the running engine, if anything did."""
+        for task in self._tasks["engine"]:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                return task.exception()
+        return None
+
+    def close(self) -> None:
+        """Give everything back."""
+        if self.store is not None:
+            self.store.close()
+        if self._own_home:
+            shutil.rmtree(self.home, ignore_errors=True)
+
+    # ---- before the first hour
+
+    async def found(self) -> None:
+        """Write master data and take everybody's opening payment."""
+        store = self._open()
+
+        def rows(unit: Any) -> None:
+            for site in self.town.sites:
+                unit.add(site.account)
+                unit.add(site.point)
+                unit.add(site.install)
+                if site.protected:
+                    owner = "municipal list of important users"
+                    unit.add(
+                        Hold(f"h-{site.account.account}", site.account.account, "protected", owner, self.town.start)
+                    )
+
+        store.write(Priority.BATCH, rows)
+        for site in self.town.sites:
+            await self.pay(self._opening(site.account, site.opening_micro))
+
+    def _opening(self, account: Account, amount_micro: int) -> Payment:
+        now = self.clock.now()
+        return Payment(
+            "counter", f"opening-{account.account}", account.account, amount_micro, account.currency, now, now
+        )
+
+    # ---- what people and the observer use
+
+    def _open(self) -> Store:
+        if self.store is None:
+            raise Down
+        return self.store
+
+    async def pay(self, payment: Payment) -> PaymentResult:
+        """Offer a payment to the engine; ``Down`` while it does not run."""
+        if self.engine is None:
+            raise Down
+        result = await self.engine.pay(payment)
+        self.counts[f"payment_{result.status}"] += 1
+        account = next(s.account for s in self.town.sites if s.account.account == payment.account)
+        if (
+            result.status == "posted"
+            and result.available_micro >= self.policies[account.klass].connection_balance_micro
+        ):
+            self.observer.look(self.below)
+            self.observer.paid(payment.account, self.clock.true_now())
+        return result
+
+    def below(self) -> dict[str, bool]:
+        """Which accounts are below their disconnection balance by what is committed; empty while the engine is down."""
+        if self.store is None:
+            return {}
+        from storage.records import AccountState
+
+        def look(reader: Any) -> dict[str, bool]:
+            states = {row.account: row for row in reader.find(AccountState)}
+            balances = reader.balances("customer:")
+            found = {}
+            for site in self.town.sites:
+                name = site.account.account
+                accrued = states[name].accrued_micro if name in states else 0
+                line = self.policies[site.account.klass].disconnection_balance_micro
+                found[name] = balances.get(f"customer:{name}", 0) - accrued < line
+            return found
+
+        return self.store.read(look)
+
+    # ---- the world's own tasks
+
+    def start(self) -> None:
+        """Start people, the observer and the relay faults; network faults and crashes follow ``faults_on``."""
+        payers = Payers(self.town, self.meters, clock=self.clock, store=lambda: self.store, pay=self.pay)
+        crew = Crew(self.town, self.meters, clock=self.clock, store=lambda: self.store)
+        operator = Operator(clock=self.clock, engine=lambda: self.engine, store=lambda: self.store)
+        for work in (payers.run(), crew.run(), operator.run(), self._reconciles(), self._observe(), self._hours()):
+            self.loop.create_task(work)
+        for number, gateway in enumerate(self.town.gateways):
+            self.loop.create_task(self._outages(number, gateway.host))
+        self.loop.create_task(self._crashes())
+        if self.plan.clock_step:
+            self.loop.create_task(self._clock_step())
+        for meter in self.meters.values():
+            meter.jams = self._jams
+
+    def set_faults(self, on: bool) -> None:
+        """Switch every fault on or off."""
+        self.faults_on = on
+        wire, plan = self.network.faults, self.plan
+        wire.lost_request = plan.lost_request if on else 0.0
+        wire.lost_answer = plan.lost_answer if on else 0.0
+        wire.duplicate = plan.duplicate if on else 0.0
+        wire.late = plan.late if on else 0.0
+        if not on:
+            self.clock.step_s = 0
+            for host in sorted(wire.down):
+                self.network.set_down(host, False)
+
+    def _jams(self, state: RelayState) -> bool:
+        """Whether this drive jams the relay; counts every drive of the town."""
+        del state
+        self.drives += 1
+        if not self.faults_on or not faulty.stuck_at(self.town.seed, self.drives, self.plan.stuck_relay):
+            return False
+        self.counts["stuck_relay"] += 1
+        return True
+
+    async def _reconciles(self) -> None:
+        """The wallet's list is compared with ours every five minutes."""
+        while True:
+            if self.engine is not None:
+                await self.engine.reconciled(CHANNEL)
+            await self.clock.sleep(RECONCILE_S)
+
+    async def _observe(self) -> None:
+        while True:
+            await self.clock.sleep(LOOK_S)
+            self.observer.look(self.below)
+
+    async def _hours(self) -> None:
+        while True:
+            await self.clock.sleep(3600)
+            for meter in self.meters.values():
+                meter.advance(self.clock.true_now())
+            self.observer.hour(self.below())
+
+    async def _outages(self, number: int, host: str) -> None:
+        day = 0
+        while self.plan.link_down:
+            begin, length = faulty.outage(self.town.seed, number, day, self.plan.link_down)
+            await self.clock.sleep(60 * begin)
+            if self.faults_on:
+                self.network.set_down(host, True)
+            await self.clock.sleep(60 * length)
+            self.network.set_down(host, False)
+            await self.clock.sleep(60 * (faulty.DAY_MIN - begin - length))
+            day += 1
+
+    async def _crashes(self) -> None:
+        number = 0
+        while self.plan.crash_h:
+            spread = mix(self.town.seed, number, 109) % (self.plan.crash_h * 3600)
+            await self.clock.sleep(
+                self.plan.crash_h * 1800 + spread // 1 + (mix(self.town.seed, number, 113) % 1000) / 1000
+            )
+            number += 1
+            if self.faults_on and self.engine is not None:
+                await self.crash()
+                await self.clock.sleep(RESTART_S)
+                self.boot()
+
+    async def _clock_step(self) -> None:
+        """The host's clock is set ten minutes ahead, and back after an hour."""
+        await self.clock.sleep(STEP_AFTER_H * 3600)
+        if self.faults_on:
+            self.counts["clock_step"] += 1
+            self.clock.step_s = STEP_S
+            await self.clock.sleep(3600)
+            self.clock.step_s = 0
+
+
+class _DeviceClock:
+    """What devices live by: true time, whatever the host's clock says."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.true_now()
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
