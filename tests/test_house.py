@@ -203,6 +203,7 @@ MAY_DO_IO = (
     "control.fences",
     "control.handheld",
     "control.incidents",
+    "control.jobs",
     "control.invariants",
     "control.journal",
     "control.notices",
