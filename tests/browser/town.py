@@ -1,0 +1,234 @@
+"""A seed and a number of accounts go in, a home that has lived for sixteen days comes out, with its engine and clock.
+
+Everything passes through the product's own store, rater, payments, notices and journal; only the time stands still
+between steps, and relays are stated instead of driven, because pages only look.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from control import commands, fences, journal, settle, signals, visits
+from control.engine import Engine
+from control.policy import template
+from control.ports import Delivery
+from control.records import Action, Command, Evidence, Hold, Notice, Service
+from control.settings import Settings
+from control.signals import Signal
+from control.tables import TABLES
+from ingest.records import MeterRead, RelayState
+from sim.customers import load_of, mix
+from sim.town import Site, Town, build, daily_micro
+from storage.records import Payment
+from storage.store import Store
+from storage.unit import Unit
+from storage.writer import Priority
+from tariff import book as books
+
+HOUR = timedelta(hours=1)
+DAYS, LIVE_H = 16, 38  # 38 hours before the end the engine begins to decide
+NOON = timedelta(hours=14, minutes=5)
+EVERY = {"stale": 19, "pending": 12, "disconnected": 40, "reconnecting": 110}
+
+
+@dataclass(slots=True)
+class StillClock:
+    """``ingest.ports.Clock`` that stands until it is moved; ``monotonic`` moves with it, so that it seems sound."""
+
+    at: datetime
+    start: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start = self.at
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return (self.at - self.start).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class AtOnce:
+    """A channel that delivers every notice at once."""
+
+    name = "sms"
+
+    async def send(self, notice: Notice, now: datetime) -> str:
+        return notice.notice
+
+    async def receipt(self, message_id: str, now: datetime) -> Delivery:
+        return Delivery("delivered", now)
+
+
+@dataclass(slots=True)
+class Lived:
+    """The home after its sixteen days; close ``store`` when done."""
+
+    town: Town
+    store: Store
+    engine: Engine
+    clock: StillClock
+
+    def pick(self, state: str) -> str:
+        """An account that was put into ``state``."""
+        return next(s.account.account for s in self.town.sites if fate(s) == state)
+
+
+def fate(site: Site) -> str:
+    """What becomes of a customer on the last day: one of ``EVERY``, or "" for whatever the money says."""
+    if site.protected:
+        return ""
+    found = [state for state, every in EVERY.items() if site.number % every == 3]
+    return found[0] if found else ""
+
+
+async def live(home: Path, accounts: int, *, seed: int = 7) -> Lived:
+    """Found the town, read and rate it, let the engine warn, and put some relays where pages can show them."""
+    town = build(seed, accounts)
+    clock = StillClock(town.start)
+    store = Store.open(home, TABLES, clock=clock, writer="inline", durable=False)
+    shipped = {name: books.load(books.shipped_text(name), name) for name in books.shipped() if "london" not in name}
+    settings = Settings(offload=False, payment_channels={"wallet": True}, routes=_routes())
+    engine = Engine(store, clock, shipped, dict(template("cn-remote")), {}, {"sms": AtOnce()}, settings=settings)
+    lived = Lived(town, store, engine, clock)
+    store.write(Priority.BATCH, lambda unit: _master(unit, town))
+    end = town.start + timedelta(days=DAYS) + NOON
+    pays = sorted((p for s in town.sites for p in _payments(s, town.start, end)), key=lambda p: (p.at, p.external_id))
+    await _days(lived, pays, end - LIVE_H * HOUR)
+    await _hours(lived, pays, end)
+    clock.at = end
+    store.write(Priority.COMMAND, lambda unit: [_strike(unit, site, engine) for site in town.sites if fate(site)])
+    return lived
+
+
+def _routes() -> Mapping[str, str]:
+    return dict.fromkeys(("customer", "second", "collector", "meter"), "sms")
+
+
+def _master(unit: Unit, town: Town) -> None:
+    for site in town.sites:
+        unit.add(site.account)
+        unit.add(site.point)
+        unit.add(site.install)
+        if site.protected:
+            unit.add(Hold(f"h-{site.account.account}", site.account.account, "protected", "municipality", town.start))
+
+
+def _payments(site: Site, start: datetime, end: datetime) -> list[Payment]:
+    """An opening payment, and another as soon as it would run out, except by those who are to be struck."""
+    day = daily_micro(site.shape, site.percent)
+    first = day * (6 + mix(site.number, 1) % 7)
+    rows = [_payment(site, "opening", first, start)]
+    if fate(site) in ("pending", "disconnected"):
+        return [_payment(site, "opening", day * (13 + mix(site.number, 9) % 3), start)]
+    at = start + timedelta(minutes=first * 1440 // day)
+    number = 1
+    while at < end:
+        amount = day * (3 + mix(site.number, number, 2) % 5)
+        rows.append(_payment(site, str(number), amount, at))
+        at += timedelta(minutes=amount * 1440 // day + mix(site.number, number, 5) % 700)
+        number += 1
+    return rows
+
+
+def _payment(site: Site, number: str, amount_micro: int, at: datetime) -> Payment:
+    amount = amount_micro // 1_000_000 * 1_000_000
+    return Payment("wallet", f"{site.number}-{number}", site.account.account, amount, "CNY", at, at)
+
+
+async def _pay(lived: Lived, pays: list[Payment], until: datetime) -> None:
+    while pays and pays[0].at <= until:
+        day = [p for p in pays if p.at <= pays[0].at + timedelta(hours=3)]
+        del pays[: len(day)]
+        lived.clock.at = max(lived.clock.at, day[-1].at)
+        world = lived.engine.world()
+        lived.store.write(Priority.MONEY, lambda unit, day=day, world=world: [settle.settle(unit, p, world) for p in day])  # type: ignore[misc]
+
+
+def _reads(lived: Lived, start: datetime, end: datetime, registers: dict[int, int]) -> list[MeterRead]:
+    """One register an hour and meter in (start, end]; outages of gateways and silent meters leave some out."""
+    found = []
+    for site in lived.town.sites:
+        load = load_of(site.shape, seed=lived.town.seed, customer=site.number, percent=site.percent)
+        hour = start
+        while hour + HOUR <= end:
+            hour += HOUR
+            register = registers.get(site.number, 0) + load(hour - HOUR)
+            registers[site.number] = register
+            left = (lived.town.start + timedelta(days=DAYS) + NOON - hour) / HOUR
+            number = int(hour.timestamp()) // 3600
+            silent = (fate(site) == "stale" and left < 10) or mix(site.number, number, 7) % 190 == 0
+            outage = mix(int(site.point.gateway[-2:]), number // 3, 3) % 17 == 0 and mix(site.number, number) % 100 < 60
+            if not silent and not (outage and left < 30):
+                found.append(MeterRead(site.point.meter_id, 1, hour, register))
+    return found
+
+
+_REGISTERS: dict[str, dict[int, int]] = {}
+
+
+async def _days(lived: Lived, pays: list[Payment], until: datetime) -> None:
+    """Read, pay and rate without deciding anything."""
+    registers = _REGISTERS.setdefault(str(lived.store.home), {})
+    top = until.replace(minute=0)
+    first = [MeterRead(s.point.meter_id, 1, lived.town.start, 0) for s in lived.town.sites]
+    await lived.engine.inbox.accept("field", "first", first, lived.clock.at)
+    await lived.engine.inbox.accept("field", "days", _reads(lived, lived.town.start, top, registers), top)
+    await _pay(lived, pays, until)
+    lived.clock.at = until
+    await lived.engine.rate()
+
+
+async def _hours(lived: Lived, pays: list[Payment], end: datetime) -> None:
+    """The last hours as they came: payments, reads, rating, warnings."""
+    registers = _REGISTERS.pop(str(lived.store.home))
+    at = lived.clock.at.replace(minute=0)
+    while at < end.replace(minute=0):
+        step = min(at + 9 * HOUR, end.replace(minute=0))
+        await _pay(lived, pays, step)
+        lived.clock.at = max(lived.clock.at, step + timedelta(minutes=5))
+        await lived.engine.inbox.accept("field", f"{step}", _reads(lived, at, step, registers), lived.clock.at)
+        now = lived.clock.at
+        fact = Signal(f"{signals.PAYMENTS}wallet", "ok", now, "town")
+        lived.store.write(Priority.COMMAND, lambda unit, fact=fact: unit.put(fact))  # type: ignore[misc]
+        await lived.engine.rate()
+        await lived.engine.decide()
+        await lived.engine.notify()
+        lived.clock.at += timedelta(minutes=1)
+        await lived.engine.notify()
+        at = step
+
+
+def _strike(unit: Unit, site: Site, engine: Engine) -> None:
+    """Put one relay, or one command, where a page can show it."""
+    now, name, meter, state = engine.now(), site.account.account, site.point.meter, fate(site)
+    if state == "pending":
+        journal.request(unit, _command(unit, site, now, waits=True), now)
+    elif state in ("disconnected", "reconnecting"):
+        since = now - timedelta(minutes=95)
+        if state == "disconnected":
+            journal.want(unit, name, Service.DISCONNECTED, since, "exhausted")
+        visits.observe(unit, Evidence(meter, RelayState.OPEN, since, "read_back", power_w=0))
+    if state == "reconnecting":
+        journal.reconnect(unit, name, meter, now, reason="payment", policy_version="", clock=now)
+    if state == "stale":
+        unit.event("work_order", now, name, order=f"w-{name}", kind="on_site_check", cause="no reads")
+
+
+def _command(unit: Unit, site: Site, now: datetime, *, waits: bool) -> Command:
+    return commands.make(
+        Action.DISCONNECT,
+        account=site.account.account,
+        meter=site.point.meter,
+        fence=fences.following(unit, site.point.meter),
+        at=now - timedelta(minutes=site.number % 50),
+        decision=f"d-{site.number}",
+        policy_version="cn-remote",
+        reason="exhausted",
+        needs_approval=waits,
+    )
