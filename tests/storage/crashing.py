@@ -1,4 +1,4 @@
-"""A home and a number in, a process that works on it and kills itself with -9 at the n-th crash point out.
+"""A home and a number in, work on it out that kills its own process with -9 at the n-th crash point.
 
 Each round accepts a batch, posts a payment, and at times seals, compacts and publishes. What was acknowledged goes to
 ``acknowledged`` (one line each, written after the commit returned), the names of the steps passed to ``steps``.
@@ -6,7 +6,6 @@ Each round accepts a batch, posts a payment, and at times seals, compacts and pu
 
 import os
 import signal
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -62,5 +61,13 @@ def main(home: Path, kill_at: int, rounds: int) -> None:
             one_round(store, number, acknowledge)
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+def stop_at(home: Path, step: str) -> None:
+    """Twenty batches, then seal, compact and publish, until the step of that name: the process ends there."""
+    with Store.open(home, clock=StillClock()) as store:
+        for n in range(20):
+            table = reads_table([read(n, n, meter=m) for m in METERS])
+            store.write(Priority.INBOX, lambda u: u.append_batch("reads", "g", str(n), table, T0))  # noqa: B023
+        store.crash_points = lambda name: os._exit(9) if name == step else None
+        store.lake.seal(T0)
+        store.lake.compact(T0 + timedelta(days=90))
+        publish(store, T0)

@@ -1,11 +1,11 @@
 """kill -9 at the named steps of commit, seal, compaction and publish: nothing lost, nothing doubled."""
 
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,20 +15,33 @@ import pytest
 from storage.catalog import publish
 from storage.store import CRASH_POINTS, Store
 from storage.verify import verify
+from tests.storage import crashing
 from tests.storage.conftest import HOUR, T0, StillClock
 from tests.storage.crashing import batch_rows
 
 pytestmark = pytest.mark.kill
 KILLS = int(os.environ.get("PREWATT_KILLS", "10"))
 ROUNDS = 40
-ROOT = Path(__file__).resolve().parents[2]
+
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["tests.storage.crashing"]
+)  # the imports once; each life is then a fork of a quiet process
+
+
+def life(work: Callable[..., None], *arguments: object) -> int:
+    """The exit code of one process that does ``work``, minus the signal that killed it."""
+    process = FORKS.Process(target=work, args=arguments)
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def run(home: Path, kill_at: int) -> int:
-    """The exit code of one life of the process."""
-    return subprocess.run(
-        [sys.executable, "-m", "tests.storage.crashing", str(home), str(kill_at), str(ROUNDS)], cwd=ROOT, timeout=120
-    ).returncode
+    """One life of the process that is killed at its n-th step."""
+    return life(crashing.main, home, kill_at, ROUNDS)
 
 
 def acknowledged(home: Path) -> set[str]:
@@ -89,11 +102,10 @@ STEPS = [name for name in CRASH_POINTS if name.split(".")[0] in ("seal", "file",
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_stop_at_each_step_leaves_a_sound_home(tmp_path: Path, clock: StillClock, step: str) -> None:
-    """The same steps by name: the process ends there without a word (os._exit in a fork), then another opens."""
+    """The same steps by name: the process ends there without a word (os._exit), then another opens."""
     home = tmp_path / "h"
     home.mkdir()
-    child = subprocess.run([sys.executable, "-c", STOP, str(home), step], cwd=ROOT, timeout=60)
-    assert child.returncode == 9
+    assert life(crashing.stop_at, home, step) == 9
     with Store.open(home, clock=clock) as store:
         assert store.lake.orphans() == []
         assert verify(store).ok
@@ -105,23 +117,3 @@ def test_a_stop_at_each_step_leaves_a_sound_home(tmp_path: Path, clock: StillClo
     link = duckdb.connect(str(home / "catalog.duckdb"), read_only=True)
     assert link.execute("SELECT count(*) FROM reads").fetchall() == [(60,)]
     link.close()
-
-
-STOP = """
-import os, sys
-from datetime import timedelta
-from pathlib import Path
-from storage.catalog import publish
-from storage.schemas import reads_table
-from storage.store import Store
-from storage.writer import Priority
-from tests.storage.conftest import T0, StillClock, read
-store = Store.open(Path(sys.argv[1]), clock=StillClock())
-for n in range(20):
-    table = reads_table([read(n, n, meter=m) for m in (1, 2, 70_000)])
-    store.write(Priority.INBOX, lambda u: u.append_batch("reads", "g", str(n), table, T0))
-store.crash_points = lambda name: os._exit(9) if name == sys.argv[2] else None
-store.lake.seal(T0)
-store.lake.compact(T0 + timedelta(days=90))
-publish(store, T0)
-"""
