@@ -7,7 +7,7 @@ disconnection is undone at once: reconnect, 72 hours without a cut, incident, ap
 from dataclasses import replace
 from datetime import timedelta
 
-from control import assemble, commands, fences, incidents, journal, notices, workorders
+from control import assemble, commands, incidents, journal, notices, workorders
 from control.assemble import World
 from control.canonical import content_id
 from control.commands import Event
@@ -146,8 +146,3 @@ def _compensate(unit: Unit, account: str, key: str, world: World) -> None:
         Posting("compensation", key, "expense:compensation", -amount, holder.currency, world.now, world.now),
     ]
     unit.post(legs)
-
-
-def newest_fence(reader: Reader, meter: str) -> int:
-    """The last fence that left for ``meter``, for crews who reconnect locally under the same fence."""
-    return fences.last(reader, meter)

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-CONNECT_REASON_PAYMENT = "payment"
 CONNECT_REASON_WRONG = "wrong_disconnection"
-CONNECT_REASON_RECONCILE = "reconcile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +27,6 @@ class Settings:
     live_channel_s: int = 15 * 60  # a live payment channel is reconciled within this
     file_channel_s: int = 26 * 3600  # a daily payment file is in within this
     override_feed_s: int = 24 * 3600  # the weather and emergency feed is fresh within this
-    breaker_hold_s: int = 3600  # a tripped breaker that nobody has reset yet
-    no_read_s: int = 3 * 86_400  # no actual read for this long, estimate exhausted: a field read
     remedy_s: int = 72 * 3600  # no automatic cut after a wrong disconnection
     compensation_micro: int = 0  # paid into the account after a wrong disconnection, by the house's rules
     due_days: int = 15  # post-paid: a bill is due so many days after its period
@@ -64,8 +60,3 @@ class Settings:
 def to_ms(at: datetime) -> datetime:
     """``at`` without what the store would drop: committed times compare equal to those in hand."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
-
-
-def seconds(amount: float) -> timedelta:
-    """A timedelta of so many seconds."""
-    return timedelta(seconds=amount)
