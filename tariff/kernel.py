@@ -37,6 +37,11 @@ class Cut:
     steps: Ints
     limits: Ints
     spans: Ints  # first slot of every span after the first one
+    slot_steps: Ints  # [K, m], or [K, 1] where there is one run
+    slot_limits: Ints
+    cells: list[int]  # cells in sight; ``by_cell`` sorts the runs by them, ``first_of_cell`` is where each begins
+    by_cell: Ints
+    first_of_cell: Ints
 
 
 def cut(stream: Stream, low: int, high: int, last_reset: int | None, dtype: Any) -> Cut:
@@ -52,25 +57,35 @@ def cut(stream: Stream, low: int, high: int, last_reset: int | None, dtype: Any)
     lengths = np.diff(np.append(starts, high))
     cell = stream.cell[starts]
     prices = stream.prices[cell].T
-    steps = np.diff(prices, axis=0, prepend=np.zeros((1, len(starts)), np.int64))
+    steps = np.diff(prices, axis=0, prepend=np.zeros((1, len(starts)), np.int64)).astype(dtype)
+    limits = stream.limits[:, starts].astype(dtype)
+    of_slot = np.repeat(np.arange(len(starts)), lengths)
+    wanted = of_slot if len(starts) > 1 else of_slot[:1]
+    cells, first_of_cell = np.unique(np.sort(cell), return_index=True)
     return Cut(
         low=low,
         high=high,
         last=last,
         fresh=fresh,
-        of_slot=np.repeat(np.arange(len(starts)), lengths),
+        of_slot=of_slot,
         cell=cell,
-        steps=steps.astype(dtype),
-        limits=stream.limits[:, starts].astype(dtype),
+        steps=steps,
+        limits=limits,
         spans=(starts - low)[1:][fresh[1:]],
+        slot_steps=np.ascontiguousarray(steps[:, wanted]),
+        slot_limits=np.ascontiguousarray(limits[:, wanted]),
+        cells=cells.tolist(),
+        by_cell=np.argsort(cell, kind="stable"),
+        first_of_cell=first_of_cell,
     )
 
 
 def positions(runs: Cut, wh: Ints, start: Ints) -> Ints:
     """[n, m] Wh since the ladder restarted, after each slot; ``start`` [n] is where the first slot begins."""
+    if wh.shape[1] == 1:
+        return wh + start[:, None]
     total = np.cumsum(wh, axis=1)
-    if start.any():
-        total += start[:, None]
+    total += start[:, None]
     if len(runs.spans):
         before = total[:, runs.spans - 1]
         lengths = np.diff(np.append(runs.spans, total.shape[1]))
@@ -80,7 +95,7 @@ def positions(runs: Cut, wh: Ints, start: Ints) -> Ints:
 
 def boundaries(runs: Cut, position: Ints, start: Ints) -> tuple[Ints, Ints]:
     """[n, R] positions at which every run begins and ends."""
-    end = position[:, runs.last]
+    end = np.take(position, runs.last, axis=1)
     begin = np.empty_like(end)
     begin[:, 0] = start
     begin[:, 1:] = np.where(runs.fresh[1:], 0, end[:, :-1])
@@ -95,16 +110,18 @@ def above(runs: Cut, begin: Ints, end: Ints) -> list[Ints]:
     return found
 
 
-def line_energy(stream: Stream, runs: Cut, over: list[Ints]) -> Ints:
-    """[n, C * K] Wh that the runs add to each line."""
-    n, tiers = over[0].shape[0], len(over)
-    result = np.zeros((n, len(stream.cells), tiers), over[0].dtype)
-    for cell in np.unique(runs.cell):
-        own = np.flatnonzero(runs.cell == cell)
+def line_energy(runs: Cut, over: list[Ints], quantity: Ints) -> None:
+    """Add what the runs used to ``quantity`` [n, C * K], the Wh of each line."""
+    tiers = len(over)
+    if len(runs.cell) == 1:
+        sums = over
+    else:
+        sums = [np.add.reduceat(np.take(one, runs.by_cell, axis=1), runs.first_of_cell, axis=1) for one in over]
+    for place, cell in enumerate(runs.cells):
         for tier in range(tiers):
-            result[:, cell, tier] = over[tier][:, own].sum(axis=1)
-    result[:, :, :-1] -= result[:, :, 1:]
-    return result.reshape(n, len(stream.cells) * tiers)
+            used = sums[tier][:, place]
+            inside = used - sums[tier + 1][:, place] if tier + 1 < tiers else used
+            quantity[:, cell * tiers + tier] += inside
 
 
 def running(runs: Cut, position: Ints, begin: Ints, over: list[Ints]) -> Ints:
@@ -115,17 +132,13 @@ def running(runs: Cut, position: Ints, begin: Ints, over: list[Ints]) -> Ints:
         gained += over[tier] * runs.steps[tier]
         at_begin += np.maximum(begin, runs.limits[tier - 1]) * runs.steps[tier]
     constant = np.cumsum(gained, axis=1) - gained - at_begin
-    slot = runs.of_slot
-    if len(runs.cell) == 1:
-        result: Ints = position * runs.steps[0] + constant
-        for tier in range(1, len(over)):
-            result += np.maximum(position, runs.limits[tier - 1]) * runs.steps[tier]
-        return result
-    result = np.take(constant, slot, axis=1)
-    work = position * runs.steps[0][slot]
-    result += work
+    if len(runs.cell) > 1:
+        constant = np.take(constant, runs.of_slot, axis=1)
+    work: Ints = position * runs.slot_steps[0]
+    work += constant
+    part = np.empty_like(work)
     for tier in range(1, len(over)):
-        np.maximum(position, runs.limits[tier - 1][slot], out=work)
-        work *= runs.steps[tier][slot]
-        result += work
-    return result
+        np.maximum(position, runs.slot_limits[tier - 1], out=part)
+        part *= runs.slot_steps[tier]
+        work += part
+    return work

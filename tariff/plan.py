@@ -93,7 +93,7 @@ class Plan:
     def zero(self, n: int, carried: Mapping[str, Any] | int | None = None) -> State:
         """The state before the first slot. ``carried``: Wh in the open ladder span before it, by component or all."""
         count = len(self.streams)
-        position = np.zeros((n, count), self.dtype)
+        position = np.zeros((n, count), self.dtype, order="F")  # by column: a step touches few of them
         for index, stream in enumerate(self.streams):
             if isinstance(carried, Mapping):
                 position[:, index] = carried.get(stream.key, carried.get(stream.component, 0))
@@ -102,7 +102,12 @@ class Plan:
         resets = tuple(int(stream.reset[0]) if len(stream.reset) else None for stream in self.streams)
         empty = np.zeros(n, self.dtype)
         return State(
-            position, np.zeros((n, len(self.lines)), self.dtype), np.zeros((n, count), self.dtype), empty, empty, resets
+            position,
+            np.zeros((n, len(self.lines)), self.dtype, order="F"),
+            np.zeros((n, count), self.dtype, order="F"),
+            empty,
+            empty,
+            resets,
         )
 
 

@@ -96,9 +96,9 @@ def _blank(plan: Plan, state: State, count: int) -> State:
         low, high = own_slots(stream, state.done, end)
         resets.append(int(stream.reset[high - 1]) if high > low else state.resets[index])
     return State(
-        state.position.copy(),
-        state.quantity.copy(),
-        state.dynamic.copy(),
+        state.position.copy(order="K"),
+        state.quantity.copy(order="K"),
+        state.dynamic.copy(order="K"),
         state.used.copy(),
         state.exported.copy(),
         tuple(resets),
@@ -173,7 +173,7 @@ def _move(plan: Plan, state: State, after: State, lane: _Lane, *, part: slice, w
     begin, end = kernel.boundaries(runs, position, start)
     over = kernel.above(runs, begin, end)
     after.position[part, index] = end[:, -1]
-    after.quantity[part, columns] += kernel.line_energy(stream, runs, over)
+    kernel.line_energy(runs, over, after.quantity[part, columns])
     if stream.slot_prices is not None:
         charge: Ints = np.cumsum(wh * stream.slot_prices[lane.low : lane.high].astype(plan.dtype), axis=1)
         after.dynamic[part, index] += charge[:, -1]
@@ -183,6 +183,11 @@ def _move(plan: Plan, state: State, after: State, lane: _Lane, *, part: slice, w
 
 def exact(plan: Plan, state: State, part: slice = slice(None)) -> Ints:
     """[n] energy charge of the bill so far at ``plan.scale``; for plans without class ladders or pro-rata sharing."""
-    prices = np.concatenate([stream.prices.reshape(-1) for stream in plan.streams] or [np.zeros(0, np.int64)])
-    total: Ints = (state.quantity[part] * prices.astype(plan.dtype)).sum(axis=1) + state.dynamic[part].sum(axis=1)
+    total: Ints = np.zeros(state.used[part].shape, plan.dtype)
+    for index, stream in enumerate(plan.streams):
+        for line, price in enumerate(stream.prices.reshape(-1).tolist(), start=stream.first_line):
+            if price:
+                total += state.quantity[part, line] * price
+        if stream.slot_prices is not None:
+            total += state.dynamic[part, index]
     return total
