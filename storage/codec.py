@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from functools import cache, partial
+from operator import attrgetter
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 EPOCH = datetime(1970, 1, 1)
@@ -161,13 +162,14 @@ class Codec:
             columns.append(Column(entry.name, kind, optional, hint, _default(entry, kind)))
         self.columns = tuple(columns)
         self.names = tuple(c.name for c in columns)
+        self._fields = attrgetter(*self.names)
         self._encoders = [(i, e) for i, c in enumerate(columns) if (e := _encoder(c.kind))]
         self._decoders = [(i, d) for i, c in enumerate(columns) if (d := _decoder(c.kind, c.hint))]
         self._encode = {c.name: _encoder(c.kind) for c in columns}
 
     def row(self, record: Any) -> list[Any]:
         """One record as a list of stored values, in column order."""
-        values = [getattr(record, name) for name in self.names]
+        values = list(self._fields(record)) if len(self.names) > 1 else [getattr(record, self.names[0])]
         for i, encode in self._encoders:
             if values[i] is not None:
                 values[i] = encode(values[i])

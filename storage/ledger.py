@@ -56,7 +56,8 @@ def post_all(connection: sqlite3.Connection, stored: Stored, transactions: Seque
     new: dict[tuple[str, str], Sequence[Posting]] = {}
     for postings in transactions:
         name = balanced(postings)
-        if _legs(new.setdefault(name, postings)) != _legs(postings):
+        first = new.setdefault(name, postings)
+        if first is not postings and _legs(first) != _legs(postings):
             raise Conflict(f"{name[0]} {name[1]} is posted twice at once with other legs: give each its own id")
     for name, there in _standing(connection, list(new)).items():
         if sorted(there) != _legs(new.pop(name)):

@@ -1,8 +1,9 @@
 """Work with a priority in, committed results out: the one connection (and thread) that writes.
 
 Jobs wait in a queue by priority (money, commands, inbox, batch). The writer takes the first, then those of the same
-priority that wait, each in its own savepoint, and commits the group once: nobody hears of success before that commit is
-on the disk. A job that raises is rolled back alone. When the disk refuses, the handle is closed and never used again.
+priority that wait, each in its own savepoint, and commits the group once; a batch job is a slice already and gets a
+commit to itself. Nobody hears of success before that commit is on the disk. A job that raises is rolled back alone.
+When the disk refuses, the handle is closed and never used again.
 """
 
 import queue
@@ -70,17 +71,23 @@ class Committer:
         self.crash: Callable[[str], None] = go_on
         self.failure: StoreFailed | None = None
 
-    def run(self, first: _Job, more: Callable[[], _Job | None] = lambda: None) -> None:
-        """Run ``first``, then what ``more`` gives, commit once, then tell each job its result."""
+    def run(self, first: _Job, more: Callable[[], _Job | None] | None = None) -> None:
+        """Run ``first``, then what ``more`` gives, commit once, then tell each job its result.
+
+        Without ``more`` the job has the transaction to itself and needs no savepoint, which costs a large slice dear.
+        """
         taken = [first]
         results: list[tuple[Any, BaseException | None]] = []
         try:
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
-            results.append(self._try(connection, first))
-            while (job := more()) is not None:
-                taken.append(job)
-                results.append(self._try(connection, job))
+            if more is None:
+                results.append((first.work(self._unit(connection)), None))
+            else:
+                results.append(self._try(connection, first))
+                while (job := more()) is not None:
+                    taken.append(job)
+                    results.append(self._try(connection, job))
             ledger.assert_zero(connection)
             self.crash("commit.before")
             connection.execute("COMMIT")
@@ -220,7 +227,8 @@ class ThreadWriter:
                 return
             if first.future.set_running_or_notify_cancel():
                 with self._held:
-                    self._committer.run(first, self._same(first.priority))
+                    alone = first.priority >= Priority.BATCH
+                    self._committer.run(first, None if alone else self._same(first.priority))
 
     def _same(self, priority: int) -> Callable[[], _Job | None]:
         """Gives waiting jobs of the same priority until the group is large or old, or something more urgent waits."""
