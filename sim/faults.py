@@ -53,13 +53,14 @@ FAULTS: Mapping[str, FaultPlan] = {
     ),
 }
 SHARE_BITS = 1_000_000
+STUCK_WITHIN = 4
 
 
 def stuck_at(seed: int, drive: int, share: float) -> bool:
-    """Whether the town's ``drive``-th relay drive jams: one of the first eight for sure, then by share."""
+    """Whether the town's ``drive``-th relay drive jams: one of the first four for sure, then by share."""
     if share <= 0:
         return False
-    return drive == mix(seed, 97) % 8 or mix(seed, drive, 101) % SHARE_BITS < share * SHARE_BITS
+    return drive == mix(seed, 97) % STUCK_WITHIN + 1 or mix(seed, drive, 101) % SHARE_BITS < share * SHARE_BITS
 
 
 def outage(seed: int, gateway: int, day: int, share: float) -> tuple[int, int]:

@@ -103,7 +103,7 @@ class Payers:
 
 
 class Operator:
-    """Two persons at the desk: they approve what waits for approval, and release a breaker that an honest herd tripped."""
+    """Two persons at the desk: they approve what waits, and release a breaker that an honest herd tripped."""
 
     def __init__(self, *, clock: Clock, engine: Callable[[], Engine | None], store: Callable[[], Store | None]) -> None:
         """Both are asked for at each look because the engine may have been restarted."""

@@ -24,6 +24,7 @@ from storage.unit import Reader
 
 SETTLE = timedelta(minutes=60)
 WARM_UP_DAYS = 4
+START = datetime(2026, 3, 4, 16)  # a Thursday in the town's zone: the faults begin on a Monday
 CHECK_H = 6
 
 
@@ -51,7 +52,7 @@ def simulate(
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Run one town and return the figures of ``prewatt simulate``; KeyError for a set of faults that has no name."""
-    world = World(build(seed, accounts), FAULTS[faults], template_name=template)
+    world = World(build(seed, accounts, start=START), FAULTS[faults], template_name=template)
     try:
         return run_virtual(world.loop, _live(world, days, progress or _quiet))
     finally:

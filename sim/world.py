@@ -49,7 +49,7 @@ LOOK_S = 15
 IDLE_S, PUBLISH_S = 20.0, 12 * 3600
 TIMEOUT_S = 4.0
 RESTART_S = 45
-STEP_S, STEP_AFTER_H = 600, 30
+STEP_S, STEP_AFTER_H = 600, 5
 CHANNEL = "wallet"
 RECONCILE_S = 300
 THROUGH = (
@@ -277,8 +277,6 @@ class World:
         for number, gateway in enumerate(self.town.gateways):
             self.loop.create_task(self._outages(number, gateway.host))
         self.loop.create_task(self._crashes())
-        if self.plan.clock_step:
-            self.loop.create_task(self._clock_step())
         for meter in self.meters.values():
             meter.jams = self._jams
 
@@ -286,6 +284,8 @@ class World:
         """Switch every fault on or off."""
         self.faults_on = on
         wire, plan = self.network.faults, self.plan
+        if on and plan.clock_step:
+            self.loop.create_task(self._clock_step())
         wire.lost_request = plan.lost_request if on else 0.0
         wire.lost_answer = plan.lost_answer if on else 0.0
         wire.duplicate = plan.duplicate if on else 0.0
@@ -351,7 +351,7 @@ class World:
     async def _clock_step(self) -> None:
         """The host's clock is set ten minutes ahead, and back after an hour."""
         await self.clock.sleep(STEP_AFTER_H * 3600)
-        if self.faults_on:
+        if self.faults_on and self.engine is not None:
             self.counts["clock_step"] += 1
             self.clock.step_s = STEP_S
             await self.clock.sleep(3600)
