@@ -75,6 +75,7 @@ class Engine:
         self.dispatcher.wake = self._wake.set
         self._published: datetime | None = None
         self._rating = asyncio.Lock()
+        self.jobs: Mapping[str, Every] = {}
 
     # ---- what the parts see
 
@@ -304,7 +305,7 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop``, then drain: no new disconnections, finish what is under way, commit."""
-        jobs = {
+        self.jobs = jobs = {
             "cycle": Every(self.settings.cycle_s, self.cycle_work, after_s=self.settings.cycle_after_s),
             "sweep": Every(self.settings.sweep_s, self.reconcile),
             "notify": Every(self.settings.notify_s, self.notify),
@@ -330,6 +331,10 @@ class Engine:
         await self.rate()
         await self.decide()
         self.wake()
+
+    def turns(self) -> dict[str, datetime]:
+        """When the last finished turn of each job was started; a job that has not finished one is missing."""
+        return {name: job.ended for name, job in self.jobs.items() if job.ended is not None}
 
     async def _pause(self, stop: asyncio.Event) -> None:
         """Until somebody wakes us, the stop comes, or the turn is over."""

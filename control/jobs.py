@@ -16,6 +16,8 @@ class Every:
         self._work = work
         self._slot: datetime | None = None
         self._task: asyncio.Task[Any] | None = None
+        self.ended: datetime | None = None
+        """When the last turn that came to its end was started; None before the first."""
 
     def turn(self, now: datetime) -> None:
         """Start the job for this slot, unless it was, or the last one still runs."""
@@ -27,7 +29,11 @@ class Every:
         if slot == self._slot:
             return
         self._slot = slot
-        self._task = asyncio.ensure_future(self._work())
+        self._task = asyncio.ensure_future(self._turn(now))
+
+    async def _turn(self, now: datetime) -> None:
+        await self._work()
+        self.ended = now
 
     def abort(self) -> None:
         """Stop the job at its next await; what it committed stands."""

@@ -135,7 +135,7 @@ class Tables:
     payments: Payments = setting("how money arrives", Payments)
     http: Http = setting("web server", Http)
     limits: Limits = setting("limits", Limits)
-    engine: Mapping[str, int] = setting("the control engine's own knobs, by name", dict)
+    engine: Mapping[str, float] = setting("the control engine's own knobs, by name", dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +233,15 @@ def _routes(document: Document, tables: Tables) -> None:
 
 
 def _engine(document: Document, tables: Tables) -> None:
-    """The engine's knobs are the whole numbers of ``control.settings.Settings``."""
+    """The engine's knobs are the numbers of ``control.settings.Settings``, fractions where it takes them."""
     from control.settings import Settings
 
-    known = [f.name for f in fields(Settings) if f.type in (int, float, "int", "float")]
-    for key in tables.engine:
+    known = {f.name: f.type in (int, "int") for f in fields(Settings) if f.type in (int, float, "int", "float")}
+    for key, value in tables.engine.items():
         if key not in known:
             raise document.refuse(("engine", key), f"unknown key {key!r}", suggest(key, known))
+        if known[key] and not isinstance(value, int):
+            raise document.refuse(("engine", key), f"want a whole number, got {value!r}")
 
 
 _RULES: tuple[Callable[[Document, Tables], None], ...] = (

@@ -12,7 +12,7 @@ from prewatt.strict import parse
 from tariff.locate import line_of
 
 Row = dict[str, Any]
-_TYPES = {str: "text", int: "whole number", bool: "true or false"}
+_TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 
 
 def settings(kind: type = Tables, prefix: str = "", about: str = "") -> list[Row]:

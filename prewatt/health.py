@@ -2,9 +2,9 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from control.commands import ENDS as END_STATES
@@ -107,8 +107,11 @@ def readiness(health: Health, config: Config, probe: Probe) -> dict[str, dict[st
     return {name: {"ok": ok, "found": found, "want": wanted} for name, (ok, found, wanted) in tests.items()}
 
 
-def metrics(health: Health, probe: Probe) -> str:
-    """Prometheus text format 0.0.4, by hand; no account labels, so that its size never grows with the customers."""
+def metrics(health: Health, probe: Probe, jobs: Mapping[str, datetime] | None = None) -> str:
+    """Prometheus text format 0.0.4, by hand; no account labels, so that its size never grows with the customers.
+
+    ``jobs``: the start of the last turn that each job of the engine finished.
+    """
     lines: list[str] = []
 
     def metric(name: str, kind: str, text: str, samples: Iterable[tuple[str, float | int]]) -> None:
@@ -139,6 +142,10 @@ def metrics(health: Health, probe: Probe) -> str:
     metric("prewatt_work_orders_open", "gauge", "Work orders open or assigned.", [("", health.orders)])
     metric("prewatt_ledger_sum_micro", "gauge", "What the ledger sums to; always 0.", [("", health.ledger_sum)])
     metric("prewatt_disk_free_bytes", "gauge", "Room on the store's disk.", [("", health.disk_free)])
+    findings = [(f'{{code="{code}"}}', count) for code, count in health.pulse.findings.items()]
+    metric("prewatt_findings_total", "counter", "Faults of the field, kept and counted by code.", findings)
+    turns = [(f'{{job="{name}"}}', at.replace(tzinfo=UTC).timestamp()) for name, at in sorted((jobs or {}).items())]
+    metric("prewatt_job_seconds", "gauge", "Start of the last finished turn of each job, Unix time.", turns)
     events = [(f'{{event="{name}"}}', count) for name, count in sorted(probe.counts.items())]
     metric("prewatt_daemon_events_total", "counter", "What the daemon did since it started.", events)
     return "\n".join(lines) + "\n"

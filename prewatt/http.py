@@ -91,7 +91,7 @@ def _metrics(current: Current, probe: Probe) -> Endpoint:
         """Numbers for Prometheus."""
         shell = current()
         health = await asyncio.to_thread(look, shell.store, shell.config)
-        return PlainTextResponse(metrics(health, probe), media_type=METRICS_TYPE)
+        return PlainTextResponse(metrics(health, probe, shell.engine.turns()), media_type=METRICS_TYPE)
 
     return serve
 

@@ -103,9 +103,10 @@ def _value(document: Document, hint: Any, where: Path, value: Any, metadata: Map
 
 
 def _scalar(document: Document, hint: Any, where: Path, value: Any, metadata: Mapping[str, Any]) -> Any:
-    """A text, a whole number or a truth value, inside its limits."""
-    names = {str: "a text in quotes", int: "a whole number", bool: "true or false"}
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+    """A text, a number or a truth value, inside its limits."""
+    names = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
+    fits = isinstance(value, int | float if hint is float else hint)
+    if not fits or (hint in (int, float) and isinstance(value, bool)):
         raise document.refuse(where, f"want {names.get(hint, hint)}, got {value!r}")
     words = metadata.get("words")
     if words and value not in words:

@@ -11,6 +11,7 @@ from control.tables import TABLES
 from ingest.ports import Clock, Link
 from prewatt import rules, secrets
 from prewatt.clock import clock as host_clock
+from prewatt.clock import declared
 from prewatt.config import FILE_CHANNEL, Config, Gateway
 from prewatt.errors import BadConfig
 from prewatt.progress import Progress, silent
@@ -93,6 +94,7 @@ def settings(config: Config) -> Settings:
         payment_channels={name: channel.live for name, channel in payment_channels().items()},
         routes={**routes, **config.notices.routes},
         fallback=dict(config.notices.fallback),
+        trust_clock=declared(),
     )
     return replace(bound, **dict[str, Any](config.engine))
 

@@ -1,6 +1,7 @@
 """One snapshot goes in; how much was read, how fresh it is, and how long the oldest unrated batch waits come out."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from storage.codec import from_ms
@@ -20,6 +21,7 @@ class Pulse:
     waiting: int  # batches that the rater has not done
     waiting_since: datetime | None
     unsealed: int  # batches that are not in the lake yet
+    findings: Mapping[str, int] = field(default_factory=dict)  # code -> how many, ever
 
 
 def pulse(reader: Reader, consumer: str = "rater") -> Pulse:
@@ -41,4 +43,5 @@ def pulse(reader: Reader, consumer: str = "rater") -> Pulse:
         waiting=sum(int(row[0]) for row in waits),
         waiting_since=None if since is None else from_ms(since),
         unsealed=int(reader.connection.execute("SELECT count(*) FROM inbox WHERE sealed = 0").fetchone()[0]),
+        findings=dict(reader.connection.execute("SELECT code, count(*) FROM finding GROUP BY code ORDER BY code")),
     )
