@@ -185,7 +185,7 @@ class Group:
         if lag is None or not lag.any():
             return self._total(state, wh, None)
         owed = np.zeros(rows.size, np.int64)
-        some = lag.any(axis=1)
+        some = np.asarray(lag.any(axis=1))
         for pick in (np.flatnonzero(some), np.flatnonzero(~some)):
             varh = lag[pick].sum(axis=1) if some[pick].any() else None
             owed[pick] = self._total(_rows(state, pick), None if wh is None else wh[pick], varh)
