@@ -144,7 +144,9 @@ def metrics(health: Health, probe: Probe, jobs: Mapping[str, datetime] | None = 
     metric("prewatt_disk_free_bytes", "gauge", "Room on the store's disk.", [("", health.disk_free)])
     findings = [(f'{{code="{code}"}}', count) for code, count in health.pulse.findings.items()]
     metric("prewatt_findings_total", "counter", "Faults of the field, kept and counted by code.", findings)
-    turns = [(f'{{job="{name}"}}', at.replace(tzinfo=UTC).timestamp()) for name, at in sorted((jobs or {}).items())]
+    turns = [
+        (f'{{job="{name}"}}', int(at.replace(tzinfo=UTC).timestamp())) for name, at in sorted((jobs or {}).items())
+    ]
     metric("prewatt_job_seconds", "gauge", "Start of the last finished turn of each job, Unix time.", turns)
     events = [(f'{{event="{name}"}}', count) for name, count in sorted(probe.counts.items())]
     metric("prewatt_daemon_events_total", "counter", "What the daemon did since it started.", events)
