@@ -2,32 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from control import assemble, credit, windows
 from control.policy import Policy
 from control.records import Case, Command, CommandState, Notice, WorkOrder
 from control.tiles import TILES, tile
+from control.workorders import OPEN_STATES
 from ingest.records import MeterPoint
 from prewatt import __version__
 from prewatt.console import usage
 from prewatt.console.source import Source
-from prewatt.console.usage import Recent
+from prewatt.console.usage import HOUR, Recent
 from prewatt.console.views import ApprovalCard, AttentionRow, Board, EventLine, Frame
-from storage.records import Account, Event
+from storage.records import Account, AccountState, Event
 from storage.unit import Reader
 
 ROWS = 40
-EVENTS = 20
+EVENTS = 24
+RATED = 5  # newly rated hours among the live events
 CALM = ("active",)
-WAITING = (CommandState.REQUESTED.value,)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One consistent read of everything the board needs."""
 
+    now: datetime
     accounts: Mapping[str, Account]
+    states: Mapping[str, AccountState]
     cases: Mapping[str, Case]
     tiles: Mapping[str, str]
     points: Mapping[str, MeterPoint]
@@ -36,6 +39,11 @@ class Snapshot:
     notices: Mapping[str, int]
     orders: int
 
+    @property
+    def owners(self) -> Mapping[str, str]:
+        """Meter -> account."""
+        return {case.meter: name for name, case in self.cases.items() if case.meter}
+
 
 def snapshot(source: Source) -> Snapshot:
     """Read accounts, cases, events and waiting commands from one snapshot of the store."""
@@ -43,19 +51,22 @@ def snapshot(source: Source) -> Snapshot:
 
     def look(reader: Reader) -> Snapshot:
         cases = assemble.cases(reader, None, world)
-        waiting = reader.find(Command, state__in=list(WAITING), needs_approval=True, order="requested")
+        waiting = reader.find(Command, state=CommandState.REQUESTED, needs_approval=True, order="requested")
+        waiting = [command for command in waiting if command.account in cases]
         delivered: dict[str, int] = {}
         for row in reader.find(Notice, account__in=[c.account for c in waiting], delivered_at__null=False):
-            delivered[row.account] = delivered.get(row.account, 0) + 1
+            delivered[row.account] = delivered.get(row.account, 0) + (row.epoch == cases[row.account].epoch)
         return Snapshot(
+            now=world.now,
             accounts={row.account: row for row in reader.find(Account)},
+            states={row.account: row for row in reader.find(AccountState)},
             cases=cases,
             tiles={name: tile(case, world.policies[case.klass]) for name, case in cases.items()},
             points={row.meter: row for row in reader.find(MeterPoint)},
             events=reader.find(Event, order="-seq", limit=EVENTS),
             waiting=waiting,
             notices=delivered,
-            orders=reader.count(WorkOrder, state__in=["open", "assigned"]),
+            orders=reader.count(WorkOrder, state__in=list(OPEN_STATES)),
         )
 
     return source.store.read(look)
@@ -67,7 +78,7 @@ def frame(source: Source, snap: Snapshot) -> Frame:
     return Frame(
         site=source.site,
         version=__version__,
-        now=source.now,
+        now=snap.now,
         zone=source.zone,
         simulated=source.simulated,
         gateways_up=up,
@@ -81,33 +92,35 @@ def frame(source: Source, snap: Snapshot) -> Frame:
 def board(source: Source, chosen: str = "") -> Board:
     """The board; ``chosen`` shows one tile's accounts only."""
     snap = snapshot(source)
-    recent = usage.recent(source.store, source.now)
+    recent = usage.recent(source.store, snap.now)
     counts = dict.fromkeys(TILES, 0)
     for name in snap.tiles.values():
         counts[name] += 1
     wanted = [name for name, state in snap.tiles.items() if (state == chosen if chosen else state not in CALM)]
-    rows = sorted((attention(snap, recent, name) for name in wanted), key=_urgency)
+    rows = sorted((attention(snap, recent, name) for name in wanted), key=urgency)
     return Board(
         frame=frame(source, snap),
         tiles=tuple(counts.items()),
         attention=tuple(rows[:ROWS]),
+        attention_all=len(rows),
         approvals=tuple(_card(source, snap, recent, command) for command in snap.waiting),
-        events=tuple(event_line(event, snap.accounts) for event in snap.events),
-        strips=usage.strips(source.store, source.now, list(snap.points.values())),
+        events=_events(snap, recent),
+        strips=usage.strips(recent, list(snap.points.values())),
     )
 
 
-def everybody(source: Source, text: str = "") -> tuple[Snapshot, tuple[AttentionRow, ...]]:
-    """All accounts, or those whose number, name, meter or phone contains ``text``."""
+def everybody(source: Source, text: str = "") -> tuple[Frame, tuple[AttentionRow, ...]]:
+    """All accounts, or those whose number, name, meter or phone contains ``text`` (phones with or without spaces)."""
     snap = snapshot(source)
-    recent = usage.recent(source.store, source.now)
+    recent = usage.recent(source.store, snap.now)
+    want = text.lower()
     found = []
     for name, case in snap.cases.items():
         holder = snap.accounts[name]
-        hay = " ".join((name, holder.name, case.meter, holder.phone)).lower()
-        if text.lower() in hay:
+        phone = holder.phone.replace(" ", "")
+        if want in "\n".join((name, holder.name, case.meter, holder.phone, phone)).lower():
             found.append(attention(snap, recent, name))
-    return snap, tuple(found)
+    return frame(source, snap), tuple(found)
 
 
 def attention(snap: Snapshot, recent: Recent, name: str) -> AttentionRow:
@@ -115,30 +128,31 @@ def attention(snap: Snapshot, recent: Recent, name: str) -> AttentionRow:
     case = snap.cases[name]
     point = snap.points.get(case.meter)
     meter_id = point.meter_id if point else 0
-    burn = recent.burn_micro.get(meter_id, 0)
     return AttentionRow(
         account=name,
-        name=snap.accounts[name].name,
-        protocol=point.protocol.upper() if point else "—",
+        name=snap.accounts[name].name or name,
+        protocol=point.protocol if point else "",
         state=snap.tiles[name],
         currency=case.currency,
         available_micro=credit.available(case),
-        burn_micro=burn,
-        hours_left=hours_left(case, burn),
+        burn_micro=recent.burn_micro(meter_id),
+        hours_left=hours_left(case, recent, meter_id),
         tier=recent.tiers.get(meter_id),
-        spark=recent.sparks.get(meter_id, ()),
+        spark=recent.wh.get(meter_id, ()),
         read_age_s=read_age(case),
     )
 
 
-def hours_left(case: Case, burn_micro: int) -> float | None:
-    """Hours until the money is gone by the engine's own forecast (median); negative: how long the debt took to grow."""
-    left = credit.available(case)
-    if left < 0 and burn_micro > 0:
-        return left / burn_micro
+def hours_left(case: Case, recent: Recent, meter_id: int) -> float | None:
+    """Hours until the money is gone by the engine's own forecast (median); negative: for how long it has been gone."""
+    left, burn = credit.available(case), recent.burn_micro(meter_id)
+    if left < 0:
+        paid = case.last_payment_at
+        ago = None if paid is None else int((recent.start + usage.HOURS * HOUR - paid) / HOUR)
+        return usage.used_up_h(left, recent.charged_micro.get(meter_id, ()), case.last_payment_micro, ago)
     if case.hours_left_p50 is not None:
         return case.hours_left_p50
-    return left / burn_micro if burn_micro > 0 else None
+    return left / burn if burn > 0 else None
 
 
 def read_age(case: Case) -> int | None:
@@ -146,21 +160,44 @@ def read_age(case: Case) -> int | None:
     return None if case.read_end is None else max(0, int((case.now - case.read_end).total_seconds()))
 
 
-def event_line(event: Event, accounts: Mapping[str, Account]) -> EventLine:
-    """One event with its account's name."""
-    holder = accounts.get(event.account)
-    return EventLine(event.at, event.code, event.account, holder.name if holder else "", tuple(event.params.items()))
+def event_line(event: Event, accounts: Mapping[str, Account], owners: Mapping[str, str]) -> EventLine:
+    """One event with its account's name; one that names a meter only is its account's."""
+    account = event.account or owners.get(event.params.get("meter", ""), "")
+    holder = accounts.get(account)
+    name, currency = (holder.name, holder.currency) if holder else ("", "")
+    return EventLine(event.at, event.code, account, name, tuple(event.params.items()), currency)
 
 
-def _urgency(row: AttentionRow) -> tuple[int, float]:
-    """Least time left first; what is unknown last."""
-    return (1, 0.0) if row.hours_left is None else (0, row.hours_left)
+def urgency(row: AttentionRow) -> tuple[int, float, str]:
+    """Least time left first; then what is unknown; last who is off already, where nothing runs out any more."""
+    if row.state == "disconnected":
+        return (2, 0.0, row.account)
+    return (1, 0.0, row.account) if row.hours_left is None else (0, row.hours_left, row.account)
+
+
+def _events(snap: Snapshot, recent: Recent) -> tuple[EventLine, ...]:
+    """The newest lines of the timeline, and the largest of the newest rated hours among them."""
+    owners = snap.owners
+    lines = [event_line(event, snap.accounts, owners) for event in snap.events]
+    ids = {point.meter_id: owners.get(meter, "") for meter, point in snap.points.items()}
+    newest = max((bar.end for bar in recent.last.values()), default=None)
+    bars = [(bar.amount_micro, ids.get(meter, ""), bar) for meter, bar in recent.last.items() if bar.end == newest]
+    for _, name, bar in sorted(bars, key=lambda found: (-found[0], found[1]))[:RATED]:
+        if holder := snap.accounts.get(name):
+            lines.append(rated_line(bar, holder))
+    return tuple(sorted(lines, key=lambda line: line.at, reverse=True)[:EVENTS])
+
+
+def rated_line(bar: usage.Bar, holder: Account) -> EventLine:
+    """A charged slot as a line of the timeline."""
+    params = (("energy_wh", str(bar.energy_wh)), ("amount_micro", str(bar.amount_micro)))
+    return EventLine(bar.end, "rated", holder.account, holder.name, params, holder.currency)
 
 
 def _card(source: Source, snap: Snapshot, recent: Recent, command: Command) -> ApprovalCard:
     row = attention(snap, recent, command.account)
     case = snap.cases[command.account]
-    policy: Policy = source.world().policies[case.klass]
+    policy = source.world().policies[case.klass]
     return ApprovalCard(
         command=command.command,
         account=command.account,
@@ -170,6 +207,15 @@ def _card(source: Source, snap: Snapshot, recent: Recent, command: Command) -> A
         expired_h=-row.hours_left if row.hours_left is not None and row.hours_left < 0 else None,
         read_age_s=row.read_age_s,
         notices=snap.notices.get(command.account, 0),
-        protected=row.state == "protected",
-        window_until=None if windows.shut(policy, case.now, case.zone) else command.valid_until + timedelta(0),
+        protected=not policy.remote or bool(case.holds),
+        window_until=window_end(policy, case.now, case.zone),
+        window_from=windows.next_open(policy, case.now, case.zone),
     )
+
+
+def window_end(policy: Policy, now: datetime, zone: str) -> datetime | None:
+    """When the window that is open at ``now`` closes; None outside it."""
+    if windows.shut(policy, now, zone):
+        return None
+    midnight = windows.local(now, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return windows.utc(midnight + timedelta(minutes=policy.window_to_min), zone)

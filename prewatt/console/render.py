@@ -8,26 +8,28 @@ from itertools import pairwise
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
-from prewatt.console.views import ICONS, GatewayStrip, TierMeter
-from prewatt.console.words import Words
+from prewatt.console.views import ICONS, AccountPage, EventLine, GatewayStrip, TierMeter
+from prewatt.console.words import Words, sign
 
 LADDER_WIDTH = 280
+MENU = (
+    ("operate", ("board", "accounts", "approvals", "commands", "orders")),
+    ("money", ("payments", "notices")),
+)
+COUNTED = ("approvals", "orders")
 EVENT_ICONS = {
-    "read": "zap",
     "rated": "zap",
     "payment": "wallet",
-    "notice_queued": "message-square",
-    "notice_sent": "message-square",
-    "notice_delivered": "message-square",
-    "status": "triangle-alert",
+    "notice": "message-square",
     "command": "power",
     "relay": "power",
-    "verified": "circle-check",
-    "held": "hourglass",
+    "incident": "triangle-alert",
     "work_order": "hourglass",
+    "hold": "shield",
+    "handheld": "zap",
 }
+"""By the first word of the code; two words go before one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +43,13 @@ class LadderStep:
     limit: int | None
 
 
-def icon(name: str) -> Markup:
-    """One of the sprite's icons; the word beside it carries the meaning."""
-    return Markup('<svg class="icon" aria-hidden="true"><use href="static/icons.svg#{}"/></svg>').format(name)
-
-
 def spark_points(values: Sequence[int]) -> str:
     """Points of a 96 x 24 spark line."""
     if not values:
         return ""
     top = max(max(values), 1)
     step = 96 / max(1, len(values) - 1)
-    return " ".join(f"{i * step:.1f},{22 - 20 * v / top:.1f}" for i, v in enumerate(values))
+    return " ".join(f"{i * step:.0f},{22 - 20 * max(v, 0) / top:.0f}" for i, v in enumerate(values))
 
 
 def strip_class(percent: int | None) -> str:
@@ -69,54 +66,72 @@ def strip_words(words: Words, strip: GatewayStrip) -> str:
     """The incomplete hours of a strip in words, for whoever does not see colours."""
     hours = len(strip.percents)
     parts = [
-        words.say("board.cell", gateway=strip.gateway, hours=hours - i, percent=p)
+        words.say("board.cell", hours=hours - i, percent=p)
         for i, p in enumerate(strip.percents)
         if p is not None and p < 100
     ]
     return "; ".join(parts) or "100 %"
 
 
-def _spans(tier: TierMeter) -> list[tuple[float, float]]:
-    """Start and width of each step; the open last step is drawn as long as the one before it."""
-    limits = [s.limit_kwh for s in tier.steps]
-    known = [limit for limit in limits if limit is not None]
-    top = max([*known, tier.used_wh // 1000, 1])
-    end = top + (known[-1] - (known[-2] if len(known) > 1 else 0) if known else 0)
-    edges = [0.0, *(float(limit) for limit in known), float(end)][: len(limits) + 1]
-    scale = LADDER_WIDTH / edges[-1]
-    return [(a * scale, (b - a) * scale) for a, b in pairwise(edges)]
+def _edges(tier: TierMeter) -> list[float]:
+    """Where the steps begin and end, in kWh; the open last step is drawn as long as the one before it, or as needed."""
+    known = [float(step.limit_kwh) for step in tier.steps if step.limit_kwh is not None]
+    if not known:
+        return [0.0, max(tier.used_wh / 1000, 1.0)]
+    length = known[-1] - (known[-2] if len(known) > 1 else 0.0)
+    return [0.0, *known, *([known[-1] + length] if len(known) < len(tier.steps) else [])]
 
 
 def ladder(tier: TierMeter) -> list[LadderStep]:
     """The tier meter's pieces."""
-    spans = _spans(tier)
+    edges = _edges(tier)
+    scale = LADDER_WIDTH / edges[-1]
     return [
-        LadderStep(round(x, 1), round(width, 1), i, tier.steps[i].price, tier.steps[i].limit_kwh)
-        for i, (x, width) in enumerate(spans)
+        LadderStep(round(a * scale, 1), round((b - a) * scale, 1), i, tier.steps[i].price, tier.steps[i].limit_kwh)
+        for i, (a, b) in enumerate(pairwise(edges))
     ]
 
 
 def ladder_mark(tier: TierMeter) -> float:
-    """Where the pointer stands."""
-    spans = _spans(tier)
-    end = sum(width for _, width in spans)
-    known = [s.limit_kwh for s in tier.steps if s.limit_kwh is not None]
-    total = max([*known, tier.used_wh // 1000, 1]) + (known[-1] - (known[-2] if len(known) > 1 else 0) if known else 0)
-    return round(min(end - 5, max(5, tier.used_wh / 1000 / total * end)), 1)
+    """Where the pointer stands, in SVG units; past the end it stays at the end."""
+    at = tier.used_wh / 1000 / _edges(tier)[-1] * LADDER_WIDTH
+    return round(min(LADDER_WIDTH - 5.0, max(5.0, at)), 1)
+
+
+def tier_words(words: Words, tier: TierMeter, currency: str) -> str:
+    """The tier meter in words."""
+    used = words.say(f"account.tier_{tier.scope}", kwh=words.kwh(tier.used_wh))
+    return f"{used}, {words.say('account.tier_name', n=tier.current + 1)}, {sign(currency)}{tier.steps[tier.current].price}"
+
+
+def balance_words(words: Words, page: AccountPage) -> str:
+    """The burn-down in words."""
+    left = words.left(page.hours_left)
+    now = words.money(page.available_micro, page.currency)
+    return f"{words.say('account.burndown')}: {now}, {words.say('account.runs_out')} {left}"
+
+
+def load_words(words: Words, page: AccountPage) -> str:
+    """The bars in words."""
+    total = sum(bar.energy_wh for bar in page.bars)
+    return f"{words.say('account.load')}: {words.kwh(total)}"
 
 
 def chart_words(words: Words) -> str:
     """The words that the charts' script needs, as JSON."""
-    keys = {"time": "account.time", "balance": "account.balance", "projection": "account.projection"}
-    found = {k: words.say(v) for k, v in keys.items()}
-    found.update(warn=words.say("account.warn"), cut=words.say("account.cut"), kwh=words.say("unit.kwh"), sign="")
-    found["tier"] = words.say("account.tier_name", n="{n}")
+    keys = ("time", "balance", "projection", "warn", "cut", "energy", "now")
+    found = {key: words.say(f"account.{key}") for key in keys}
+    found.update(kwh=words.say("unit.kwh"), tier=words.say("account.tier_name", n="{n}"))
+    found["locale"] = "zh-CN" if words.lang == "zh" else "en-GB"
     return json.dumps(found, ensure_ascii=False)
 
 
-def event_icon(code: str) -> str:
+def event_icon(line: EventLine) -> str:
     """The icon of an event code."""
-    return EVENT_ICONS.get(code, "zap")
+    first = line.code.split("_")
+    if line.code == "command_verified":
+        return "circle-check"
+    return EVENT_ICONS.get("_".join(first[:2])) or EVENT_ICONS.get(first[0], "zap")
 
 
 @cache
@@ -129,15 +144,10 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    drawings = (spark_points, strip_class, strip_words, ladder, ladder_mark, tier_words, balance_words, load_words)
+    env.globals.update({drawing.__name__: drawing for drawing in drawings})
     env.globals.update(
-        icons=ICONS,
-        spark_points=spark_points,
-        strip_class=strip_class,
-        strip_words=strip_words,
-        ladder=ladder,
-        ladder_mark=ladder_mark,
-        chart_words=chart_words,
-        event_icon=event_icon,
+        icons=ICONS, menu=MENU, counted=COUNTED, chart_words=chart_words, event_icon=event_icon, sign=sign
     )
     return env
 

@@ -6,11 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from control.assemble import World
+from prewatt.errors import Usage
 from storage.store import Store
 from tariff.model import Book
 
 Do = Callable[[str, Mapping[str, Any], str], Awaitable[Mapping[str, Any]]]
 """One writing action by name with its arguments and who asked: the same actions as the command line's."""
+
+
+async def look_only(name: str, args: Mapping[str, Any], person: str) -> Mapping[str, Any]:
+    """The ``Do`` of a console that only shows."""
+    raise Usage(f"{name} cannot be asked for here", attempt="prewatt --help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +26,7 @@ class Source:
     store: Store
     books: Mapping[str, Book]
     world: Callable[[], World]
-    do: Do
+    do: Do = look_only
     site: str = "prewatt"
     zone: str = "UTC"
     simulated: bool = False

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from ingest.records import MeterPoint
 from prewatt.console.views import Bar, GatewayStrip
@@ -12,17 +14,30 @@ from storage.store import Store
 
 HOUR = timedelta(hours=1)
 STRIP_HOURS = 24
-SPARK_HOURS = 48
+HOURS = 48
 BURN_HOURS = 24
+POLLED = ("modbus", "dlms")
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """What the last two days say of each meter: hourly Wh, money per hour, the tier of the last charged hour."""
+    """The last two days, hour by hour and oldest first, from two scans of the lake.
 
-    sparks: Mapping[int, tuple[int, ...]]
-    burn_micro: Mapping[int, int]
+    ``wh`` and ``charged_micro`` are 48 values for each meter; ``slots`` counts its stored intervals of each of the last
+    24 hours; ``tiers`` holds the tier of its last charged slot, ``last`` that slot.
+    """
+
+    start: datetime
+    wh: Mapping[int, tuple[int, ...]]
+    charged_micro: Mapping[int, tuple[int, ...]]
+    slots: Mapping[int, tuple[int, ...]]
     tiers: Mapping[int, int]
+    last: Mapping[int, Bar]
+
+    def burn_micro(self, meter_id: int) -> int:
+        """Money an hour, over the last 24 h."""
+        return sum(self.charged_micro.get(meter_id, ())[-BURN_HOURS:]) // BURN_HOURS
 
 
 def hour_floor(at: datetime) -> datetime:
@@ -31,63 +46,96 @@ def hour_floor(at: datetime) -> datetime:
 
 
 def recent(store: Store, now: datetime, meter_ids: Sequence[int] | None = None) -> Recent:
-    """Sparks of 48 h and the burn of the last 24 h, all meters in two scans."""
+    """What the last 48 whole hours say of ``meter_ids`` (None: of all)."""
     top = hour_floor(now)
-    start = top - SPARK_HOURS * HOUR
-    rows = store.intervals(start, top, meter_ids)
-    sparks = _by_hour(rows["meter_id"].to_numpy(), _hours(rows["end"].to_numpy(), start), rows["energy_wh"].to_numpy())
-    charges = store.charges(top - BURN_HOURS * HOUR, top, meter_ids)
-    meters, money = charges["meter_id"].to_numpy(), charges["amount_micro"].to_numpy()
-    burn: dict[int, int] = {}
-    for meter in np.unique(meters):
-        burn[int(meter)] = int(money[meters == meter].sum()) // BURN_HOURS
-    tiers = dict(zip(meters.tolist(), charges["tier"].to_pylist(), strict=True))
-    return Recent(sparks, burn, {m: int(t) for m, t in tiers.items() if t is not None})
+    start = top - HOURS * HOUR
+    energy = store.intervals(start, top, meter_ids)
+    charges = store.charges(start, top, meter_ids)
+    energy_hours, charge_hours = _hours(energy, start), _hours(charges, start)
+    late = energy_hours >= HOURS - STRIP_HOURS
+    meters = energy["meter_id"].to_numpy()
+    return Recent(
+        start,
+        _sums(meters, energy_hours, energy["energy_wh"].to_numpy()),
+        _sums(charges["meter_id"].to_numpy(), charge_hours, charges["amount_micro"].to_numpy()),
+        _sums(meters[late], energy_hours[late], np.ones(int(late.sum()), np.int64)),
+        *_latest(charges),
+    )
 
 
-def _hours(
-    ends: "np.ndarray[tuple[int], np.dtype[np.datetime64]]", start: datetime
-) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def _hours(rows: pa.Table, start: datetime) -> Array:
+    """In which hour from ``start`` each slot lies."""
     first = np.datetime64(start, "h").astype(np.int64)
-    return (ends.astype("datetime64[m]").astype(np.int64) - 1) // 60 - first
-
-
-def _by_hour(
-    meters: "np.ndarray[tuple[int], np.dtype[np.int64]]",
-    hours: "np.ndarray[tuple[int], np.dtype[np.int64]]",
-    wh: "np.ndarray[tuple[int], np.dtype[np.int64]]",
-) -> dict[int, tuple[int, ...]]:
-    found = {}
-    for meter in np.unique(meters):
-        mine = meters == meter
-        sums = np.zeros(SPARK_HOURS, np.int64)
-        np.add.at(sums, hours[mine], wh[mine])
-        found[int(meter)] = tuple(sums.tolist())
+    found: Array = (rows["end"].to_numpy().astype("datetime64[m]").astype(np.int64) - 1) // 60 - first
     return found
 
 
-def strips(store: Store, now: datetime, points: Sequence[MeterPoint]) -> tuple[GatewayStrip, ...]:
+def _sums(meters: Array, hours: Array, values: Array) -> dict[int, tuple[int, ...]]:
+    """By meter, the sum of ``values`` in each of the 48 hours."""
+    names, places = np.unique(meters, return_inverse=True)
+    sums = np.zeros((len(names), HOURS), np.int64)
+    np.add.at(sums, (places, hours), values)
+    return {int(name): tuple(row) for name, row in zip(names, sums.tolist(), strict=True)}
+
+
+def _latest(charges: pa.Table) -> tuple[dict[int, int], dict[int, Bar]]:
+    """Tier and slot of each meter's last charge; rows come sorted by meter and end."""
+    meters = charges["meter_id"].to_numpy()
+    last = np.flatnonzero(np.append(meters[1:] != meters[:-1], len(meters) > 0)) if len(meters) else meters[:0]
+    rows = charges.take(pa.array(last, pa.int64())).to_pylist()
+    tiers = {row["meter_id"]: int(row["tier"]) for row in rows if row["tier"] is not None}
+    return tiers, {row["meter_id"]: bar(row) for row in rows}
+
+
+def strips(recent: Recent, points: Sequence[MeterPoint]) -> tuple[GatewayStrip, ...]:
     """Per gateway and hour of the last day: slots stored in percent of slots expected."""
-    top = hour_floor(now)
-    start = top - STRIP_HOURS * HOUR
-    rows = store.intervals(start, top)
-    hours = _hours(rows["end"].to_numpy(), start)
-    meters = rows["meter_id"].to_numpy()
     by_gateway: dict[str, list[MeterPoint]] = {}
     for point in points:
-        if point.protocol in ("modbus", "dlms"):
+        if point.protocol in POLLED:
             by_gateway.setdefault(point.gateway, []).append(point)
     found = []
     for gateway in sorted(by_gateway):
         members = by_gateway[gateway]
-        mine = np.isin(meters, [p.meter_id for p in members])
-        seen = np.bincount(hours[mine], minlength=STRIP_HOURS)[:STRIP_HOURS]
-        expected = sum(60 // p.slot_min for p in members)
-        found.append(GatewayStrip(gateway, tuple(min(100, int(n) * 100 // expected) for n in seen)))
+        expected = sum(60 // point.slot_min for point in members)
+        seen = [0] * STRIP_HOURS
+        for point in members:
+            for hour, count in enumerate(recent.slots.get(point.meter_id, ())[-STRIP_HOURS:]):
+                seen[hour] += count
+        found.append(GatewayStrip(gateway, tuple(min(100, n * 100 // expected) for n in seen)))
     return tuple(found)
 
 
-def bars(store: Store, meter_id: int, start: datetime, end: datetime) -> tuple[Bar, ...]:
-    """Charged slots of one meter, oldest first."""
-    rows = store.charges(start, end, [meter_id]).to_pylist()
-    return tuple(Bar(r["end"], r["energy_wh"], r["amount_micro"], r["period"] or "", r["tier"] or 0, 0) for r in rows)
+def used_up_h(available_micro: int, charged_micro: Sequence[int], payment_micro: int, payment_h: int | None) -> float:
+    """Hours since what is available fell below zero, walking back over hourly charges (oldest first), negated.
+
+    A last payment ``payment_h`` hours ago is taken away on the way. Whoever was below already before all that is known
+    is at least that long.
+    """
+    amount = available_micro
+    for back, charged in enumerate(reversed(charged_micro)):
+        if payment_h == back:
+            amount -= payment_micro
+        amount += charged
+        if amount >= 0:
+            return -float(back)
+    return -float(len(charged_micro))
+
+
+def bar(row: Mapping[str, Any]) -> Bar:
+    """One charged slot."""
+    return Bar(row["end"], row["energy_wh"], row["amount_micro"], row["period"] or "", row["tier"] or 0, _price(row))
+
+
+def _price(row: Mapping[str, Any]) -> str:
+    """The price of a charged slot's last unit, as a decimal string; "" where it has none."""
+    if row["price"] is None:
+        return ""
+    scale, price = int(row["price_scale"]), int(row["price"])
+    whole, part = divmod(abs(price), 10**scale)
+    return f"{'-' if price < 0 else ''}{whole}.{part:0{scale}d}" if scale else str(price)
+
+
+def bars(store: Store, meter_ids: Sequence[int], start: datetime, end: datetime) -> tuple[Bar, ...]:
+    """Charged slots of an account's meters, oldest first."""
+    rows = sorted(store.charges(start, end, meter_ids).to_pylist(), key=lambda row: (row["end"], row["meter_id"]))
+    return tuple(bar(row) for row in rows)

@@ -65,7 +65,8 @@ class ApprovalCard:
     read_age_s: int | None
     notices: int
     protected: bool
-    window_until: datetime | None
+    window_until: datetime | None  # None: shut now
+    window_from: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class EventLine:
     account: str
     name: str
     params: tuple[tuple[str, str], ...]
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Board:
     frame: Frame
     tiles: tuple[tuple[str, int], ...]
     attention: tuple[AttentionRow, ...]
+    attention_all: int
     approvals: tuple[ApprovalCard, ...]
     events: tuple[EventLine, ...]
     strips: tuple[GatewayStrip, ...]
@@ -101,14 +104,14 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One hour of load with its tariff period and tier."""
+    """One charged slot with its tariff period, tier and price per kWh (a decimal string)."""
 
     end: datetime
     energy_wh: int
     amount_micro: int
     period: str
     tier: int
-    flags: int
+    price: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,3 +198,4 @@ class AccountPage:
     ledger: tuple[LedgerLine, ...]
     notices: tuple[NoticeLine, ...]
     commands: tuple[CommandLine, ...]
+    approval: str  # the command that waits for approval, "" = none

@@ -147,7 +147,9 @@ async def _pay(lived: Lived, pays: list[Payment], until: datetime) -> None:
         del pays[: len(day)]
         lived.clock.at = max(lived.clock.at, day[-1].at)
         world = lived.engine.world()
-        lived.store.write(Priority.MONEY, lambda unit, day=day, world=world: [settle.settle(unit, p, world) for p in day])  # type: ignore[misc]
+        lived.store.write(
+            Priority.MONEY, lambda unit, day=day, world=world: [settle.settle(unit, p, world) for p in day]
+        )  # type: ignore[misc]
 
 
 def _reads(lived: Lived, start: datetime, end: datetime, registers: dict[int, int]) -> list[MeterRead]:

@@ -1,0 +1,92 @@
+"""A viewer's POST goes in; an action of the daemon, or a cookie, comes out, and the way back to the page.
+
+Every action is one of the daemon's own, the same that the command line calls: a disconnection asked for here passes
+every guard, and its reason is on record.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from prewatt.console.viewer import HEADERS, STALE_FORM, THEMES, Console, form, keep, refusal
+from prewatt.console.words import LANGUAGES
+from prewatt.errors import translate
+
+PERSON = "console"
+HOLD_H = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A button: the action that it asks for, what of it the form says, what is fixed, and its word's key."""
+
+    action: str
+    word: str
+    fields: tuple[str, ...] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+ACTS: Mapping[tuple[str, str], Act] = {
+    ("account", "topup"): Act("accounts.topup", "account.topup", ("amount", "id")),
+    ("account", "read"): Act("accounts.read", "account.read"),
+    ("account", "protect"): Act("accounts.protect", "account.protect", ("reason",)),
+    ("account", "hold"): Act("accounts.protect", "account.hold", ("reason",), {"kind": "manual", "days": 1}),
+    ("account", "reconnect"): Act("accounts.reconnect", "account.reconnect"),
+    ("account", "disconnect"): Act("accounts.disconnect", "account.disconnect", ("reason",)),
+    ("command", "approve"): Act("commands.approve", "board.approve"),
+    ("command", "hold"): Act("commands.hold", "board.hold", (), {"hours": HOLD_H}),
+}
+
+
+async def account(console: Console, request: Request) -> Response:
+    """A person's action on one account."""
+    name = request.path_params["account"]
+    return await _act(console, request, "account", name, console.url(f"accounts/{name}"))
+
+
+async def command(console: Console, request: Request) -> Response:
+    """A person's word on one command."""
+    return await _act(console, request, "command", request.path_params["command"], console.url(""))
+
+
+async def _act(console: Console, request: Request, kind: str, subject: str, back: str) -> Response:
+    """CSRF checked, handed to the daemon, its answer shown on the page that it came from."""
+    given = dict(await form(request))
+    if not console.trusts(request, given.pop("csrf", "")):
+        return refusal(STALE_FORM, 403)
+    act = ACTS.get((kind, request.path_params["verb"]))
+    if act is None:
+        return refusal(f"no action {request.path_params['verb']!r}", 404)
+    words = console.words(request)
+    asked = {kind: subject, **{name: given[name] for name in act.fields if given.get(name)}, **act.fixed}
+    try:
+        await console.source.do(act.action, asked, PERSON)
+        message = words.say("account.done", what=words.say(act.word).rstrip("…"))
+    except Exception as error:
+        known = translate(error)
+        if known is None:
+            raise
+        message = words.say("account.refused", why=known.what)
+    return RedirectResponse(f"{back}?{urlencode({'message': message})}", 303, headers=HEADERS)
+
+
+async def choose(console: Console, request: Request) -> Response:
+    """Keep the viewer's language or theme in a cookie."""
+    given = await form(request)
+    if not console.trusts(request, given.get("csrf", "")):
+        return refusal(STALE_FORM, 403)
+    response = RedirectResponse(_back(console, given.get("back", "")), 303, headers=HEADERS)
+    for name, allowed in (("lang", LANGUAGES), ("theme", THEMES)):
+        if given.get(name) in allowed:
+            keep(response, name, given[name])
+    return response
+
+
+def _back(console: Console, path: str) -> str:
+    """Where to go back to: a path of this console, never another host."""
+    inside = path.startswith(f"{console.root}/") and not any(bad in path for bad in ("//", "\\", "\r", "\n"))
+    return path if inside else console.url("")

@@ -1,0 +1,130 @@
+"""A request goes in; who looks (session, language, theme, CSRF token) and the page drawn for them come out."""
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+from importlib import resources
+from typing import Any
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from prewatt.console import render
+from prewatt.console.live import Watch
+from prewatt.console.source import Source
+from prewatt.console.views import Frame
+from prewatt.console.words import LANGUAGES, Words
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+COOKIE_AGE_S = 365 * 86400
+THEMES = ("light", "dark")
+STALE_FORM = "refused: the form is stale; try: load the page again"
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """One console on one daemon; ``key`` signs its CSRF tokens, ``root`` is where it is mounted."""
+
+    source: Source
+    key: bytes
+    root: str = ""
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Watch the source's store."""
+        object.__setattr__(self, "watch", Watch(self.source.store))
+
+    def csrf(self, request: Request) -> str:
+        """The token of this browser: an HMAC of its session cookie."""
+        return hmac.new(self.key, session(request).encode(), "sha256").hexdigest()
+
+    def trusts(self, request: Request, token: str) -> bool:
+        """Whether a form came from a page that this console drew for this browser."""
+        return hmac.compare_digest(token.encode(), self.csrf(request).encode())
+
+    def url(self, path: str) -> str:
+        """An address of this console."""
+        return f"{self.root}/{path}"
+
+    def static(self, name: str) -> str:
+        """The address of an asset; it changes with the content, so that browsers may keep it for ever."""
+        return f"{self.url('static/')}{name}?{fingerprint(name)}"
+
+    def words(self, request: Request) -> Words:
+        """The viewer's language and the site's zone."""
+        return Words(request.cookies.get("lang", preferred(request)), self.source.zone)
+
+    def draw(self, request: Request, template: str, frame: Frame, page: str, **values: Any) -> HTMLResponse:
+        """One page in the viewer's language and theme."""
+        text = render.page(
+            template,
+            w=self.words(request),
+            frame=frame,
+            page=page,
+            theme="dark" if request.cookies.get("theme") == "dark" else "light",
+            csrf=self.csrf(request),
+            nonce=secrets.token_hex(8),
+            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            url=self.url,
+            static=self.static,
+            icon=self.icon,
+            version=getattr(request.state, "version", ""),
+            **{"text": "", "message": "", **values},
+        )
+        response = HTMLResponse(text, headers=HEADERS)
+        if "session" not in request.cookies:
+            keep(response, "session", session(request))
+        return response
+
+    def icon(self, name: str) -> Markup:
+        """One of the sprite's icons; the word beside it carries the meaning."""
+        use = Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>')
+        return use.format(self.static("icons.svg"), name)
+
+
+@cache
+def fingerprint(name: str) -> str:
+    """The first digits of an asset's hash."""
+    return sha256(resources.files("prewatt.console").joinpath("static", name).read_bytes()).hexdigest()[:10]
+
+
+def session(request: Request) -> str:
+    """This browser's session id: its cookie, or a fresh one that this response sets."""
+    if "session" in request.cookies:
+        return request.cookies["session"]
+    if not hasattr(request.state, "session"):
+        request.state.session = secrets.token_hex(16)
+    return str(request.state.session)
+
+
+def preferred(request: Request) -> str:
+    """Chinese if the browser asks for it first, else English."""
+    return LANGUAGES[request.headers.get("accept-language", "").lower().startswith("zh")]
+
+
+def keep(response: Response, name: str, value: str) -> None:
+    """Set one of the console's cookies."""
+    response.set_cookie(name, value, max_age=COOKIE_AGE_S, httponly=True, samesite="strict")
+
+
+def refusal(text: str, status: int) -> Response:
+    """A refused request as plain text."""
+    return Response(text, status, headers=HEADERS, media_type="text/plain")
+
+
+async def form(request: Request) -> Mapping[str, str]:
+    """The form's fields as text."""
+    return {key: str(value) for key, value in (await request.form()).items()}
