@@ -1,7 +1,8 @@
-"""A channel's decimal text goes in and exact micro-units come out; here too is what every channel refuses with."""
+"""A channel's decimal text goes in, exact micro-units come out; with what every channel refuses and counts with."""
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 PLACES = 6
 LIMIT_MICRO = 10**18  # no single payment is larger: what is, is a mistake in the file
@@ -16,6 +17,17 @@ class PaymentRefusal:
     reason: str
     detail: str
     line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelReport:
+    """What a channel counted: posted payments paid in (since, until], and their sum in micro-units."""
+
+    channel: str
+    until: datetime
+    count: int
+    total_micro: int
+    since: datetime | None = None  # None: the last count that agreed
 
 
 def micro(text: str) -> int | None:

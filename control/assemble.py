@@ -328,14 +328,13 @@ def _price_change(
 
 
 def reconciled(facts: Mapping[str, Signal], settings: Settings, now: datetime) -> bool | None:
-    """Whether each payment channel reported in its time; None when no channel is configured: nobody could pay."""
-    if not settings.payment_channels:
+    """Whether each payment channel reported in its time; None when there is no channel: nobody could pay."""
+    required = dict(settings.payment_channels)
+    required |= {name: live for name, live in settings.used_channels.items() if signals.PAYMENTS + name in facts}
+    if not required:
         return None
     limits = {True: settings.live_channel_s, False: settings.file_channel_s}
-    return all(
-        _fresh(facts.get(signals.PAYMENTS + name), now, limits[live])
-        for name, live in sorted(settings.payment_channels.items())
-    )
+    return all(_fresh(facts.get(signals.PAYMENTS + name), now, limits[live]) for name, live in sorted(required.items()))
 
 
 def _fresh(signal: Signal | None, now: datetime, age_s: int) -> bool:

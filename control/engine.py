@@ -10,8 +10,22 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from control import assemble, carry, evidence, handheld, notices, outlooks, passes, reconcile, settings, settle, signals
+from control import (
+    assemble,
+    carry,
+    evidence,
+    handheld,
+    notices,
+    outlooks,
+    passes,
+    reconcile,
+    settings,
+    settle,
+    signals,
+    tallies,
+)
 from control import visits as visiting
+from control.amounts import ChannelReport
 from control.assemble import Outlook, World
 from control.dispatch import Dispatcher
 from control.hostclock import HostClock
@@ -23,6 +37,7 @@ from control.ports import Channel, Delivery
 from control.settings import Settings
 from control.settle import PaymentResult
 from control.signals import Signal
+from control.tallies import TallyResult
 from ingest import drivers as installed
 from ingest.model import Driver
 from ingest.poller import CycleReport, Poller
@@ -245,8 +260,8 @@ class Engine:
         def work(unit: Unit) -> PaymentResult:
             world = self.world()
             result = settle.settle(unit, payment, world)
-            if self.settings.payment_channels.get(payment.channel):
-                unit.put(Signal(signals.PAYMENTS + payment.channel, "ok", world.now, "payment"))
+            if unit.get(Signal, signals.PAYMENTS + payment.channel) is None:  # in use: to be reconciled from now on
+                unit.put(Signal(signals.PAYMENTS + payment.channel, "used", world.now, "payment"))
             return result
 
         result = await self._commit(Priority.MONEY, work)
@@ -290,8 +305,12 @@ class Engine:
         await self._commit(Priority.COMMAND, work)
 
     async def reconciled(self, channel: str, by: str = "channel") -> None:
-        """A payment channel's list was compared with ours and nothing is missing."""
-        await self.signal(signals.PAYMENTS + channel, "ok", by)
+        """Somebody who compared a payment channel's list with ours vouches that nothing is missing."""
+        await self._commit(Priority.COMMAND, lambda unit: tallies.assert_reconciled(unit, channel, self.world(), by=by))
+
+    async def tally(self, report: ChannelReport) -> TallyResult:
+        """Compare a payment channel's count with ours; equal counts reconcile it."""
+        return await self._commit(Priority.MONEY, lambda unit: tallies.compare(unit, report, self.world()))
 
     async def release(self, persons: list[str], requester: str = "engine") -> bool:
         """Two persons release the breaker for today."""

@@ -50,6 +50,7 @@ class Settings:
     cycle_after_s: int = 30  # after the full hour, so that the slot's registers stand
     publish_s: int = 300
     payment_channels: Mapping[str, bool] = field(default_factory=dict)  # name -> reconciled live (True) or by file
+    used_channels: Mapping[str, bool] = field(default_factory=dict)  # the same, but only once they were ever used
     override_feed: bool = False  # a weather and emergency feed is connected, so its silence holds
     routes: Mapping[str, str] = field(
         default_factory=lambda: {"customer": "file", "second": "file", "collector": "file", "meter": "file"}

@@ -55,8 +55,33 @@ class TakenFile:
     total_micro: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """One count of a payment channel beside ours, of payments paid in (since, until]; ``agreed``: they are equal."""
+
+    seq: int  # given by the store when 0
+    channel: str
+    until: datetime
+    at: datetime
+    since: datetime | None
+    count: int
+    total_micro: int
+    ours: int
+    ours_micro: int
+    agreed: bool
+    by: str = "channel"
+
+
 TABLES: tuple[TableSpec, ...] = (
     TableSpec("signal", Signal, ("name",), comment="Named facts of the world with their time; an old one is not known"),
     TableSpec("visit", Visit, ("meter",), comment="Last session with each meter: serial, register, load, clock offset"),
     TableSpec("taken_file", TakenFile, ("digest",), append_only=True, comment="Payment files taken, by SHA-256"),
+    TableSpec(
+        "channel_tally",
+        Tally,
+        ("seq",),
+        append_only=True,
+        indexes=(("channel", "until"),),
+        comment="Counts of payment channels and ours",
+    ),
 )

@@ -99,6 +99,9 @@ class Notices:
 class Payments:
     """How money arrives."""
 
+    channels: tuple[str, ...] = setting(
+        "channels that must be reconciled before anybody is cut; none named = those that were ever used", tuple
+    )
     webhook_secrets: tuple[str, ...] = setting("NAMES of the keys that sign webhooks; two while one is replaced", tuple)
     csv: Columns = setting("columns of payment files, by what they hold", Columns)
 
@@ -222,6 +225,21 @@ def _channels(document: Document, tables: Tables) -> None:
                 raise document.refuse(("channel", index, key), f"unknown key {key!r} of a {channel.kind} channel", hint)
 
 
+def _payments(document: Document, tables: Tables) -> None:
+    """Payment channels that are named exist, each once; a webhook needs its key."""
+    if not tables.payments.channels:
+        return
+    from control.payments import channels
+
+    known = channels()
+    for index, name in enumerate(tables.payments.channels):
+        place = ("payments", "channels", index)
+        if name not in known or name in tables.payments.channels[:index]:
+            raise document.refuse(place, f"no payment channel {name!r}, or named twice", suggest(name, known))
+        if name == "webhook" and not tables.payments.webhook_secrets:
+            raise document.refuse(place, "the webhook has no key", 'webhook_secrets = ["payments-webhook"]')
+
+
 def _routes(document: Document, tables: Tables) -> None:
     """Notices go to channels that exist."""
     known = {channel.name for channel in tables.channel} or {FILE_CHANNEL}
@@ -251,6 +269,7 @@ _RULES: tuple[Callable[[Document, Tables], None], ...] = (
     partial(_unique, what="channel"),
     _secrets_are_names,
     _channels,
+    _payments,
     _routes,
     _engine,
 )

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from control.amounts import PaymentRefusal
+from control.amounts import ChannelReport, PaymentRefusal
 from control.payments import webhook
 from prewatt import frontdesk, secrets
 from prewatt.actions import actions
@@ -124,6 +124,8 @@ def _webhook(current: Current, probe: Probe) -> Endpoint:
             probe.counts["webhook_refused"] += 1
             log.warning("payment webhook refused", extra={"reason": taken.reason})
             return JSONResponse({"error": taken.reason, "detail": taken.detail}, status_code=taken.status)
+        if isinstance(taken, ChannelReport):
+            return await _tally(shell, probe, taken)
         try:
             result = await shell.engine.pay(taken)
         except StoreFailed as failure:
@@ -134,6 +136,20 @@ def _webhook(current: Current, probe: Probe) -> Endpoint:
         return Response(webhook.reply(result.reply()), status_code=status, media_type="application/json")
 
     return receive
+
+
+async def _tally(shell: Shell, probe: Probe, report: ChannelReport) -> Response:
+    """A provider's own count: 200 when it is ours too, else 409 with both numbers and since when."""
+    try:
+        result = await shell.engine.tally(report)
+    except StoreFailed as failure:
+        log.error("count not taken: the store does not write", extra={"reason": str(failure)})
+        return JSONResponse({"error": "try_again"}, status_code=503, headers={"retry-after": RETRY_S})
+    same = result.status in ("reconciled", "older")
+    probe.counts["webhook_reconciled" if same else "webhook_different"] += 1
+    if not same:
+        log.warning("payment channel differs", extra=result.reply())
+    return Response(webhook.reply(result.reply()), status_code=200 if same else 409, media_type="application/json")
 
 
 def _keys(shell: Shell) -> list[bytes]:

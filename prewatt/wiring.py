@@ -86,17 +86,31 @@ def reading(config: Config) -> Iterator[Shell]:
 
 def settings(config: Config) -> Settings:
     """The engine's limits and routes, with what the configuration changes."""
-    from control.payments import channels as payment_channels
-
     first = config.channel[0].name if config.channel else FILE_CHANNEL
     routes = dict.fromkeys(("customer", "second", "collector", "meter"), first)
+    required, used = payment_channels(config)
     bound = Settings(
-        payment_channels={name: channel.live for name, channel in payment_channels().items()},
+        payment_channels=required,
+        used_channels=used,
         routes={**routes, **config.notices.routes},
         fallback=dict(config.notices.fallback),
         trust_clock=declared(),
     )
     return replace(bound, **dict[str, Any](config.engine))
+
+
+def payment_channels(config: Config) -> tuple[dict[str, bool], dict[str, bool]]:
+    """Channels that guard G3 wants reconciled, and those that it wants once they were used; name -> reconciled live.
+
+    What ``[payments] channels`` names is the whole list. Without it every channel that ever brought money counts, the
+    webhook only while it has a key: a home that takes no payments at all cuts nobody.
+    """
+    from control.payments import channels as installed
+
+    live = {name: channel.live for name, channel in installed().items()}
+    if config.payments.channels:
+        return {name: live[name] for name in config.payments.channels}, {}
+    return {}, {name: flag for name, flag in live.items() if name != "webhook" or config.payments.webhook_secrets}
 
 
 def channels(config: Config) -> "dict[str, Channel]":

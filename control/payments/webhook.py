@@ -1,4 +1,4 @@
-"""A signed webhook's bytes and headers go in; one Payment, or a refusal with the HTTP status to answer, comes out.
+"""A signed webhook's bytes and headers go in; one Payment, a count, or a refusal with the HTTP status comes out.
 
 The scheme is Standard Webhooks: the headers ``webhook-id``, ``webhook-timestamp`` (Unix seconds) and
 ``webhook-signature`` (``v1,<base64>`` items, parted by spaces), HMAC-SHA256 over ``id.timestamp.body`` of the RAW body.
@@ -8,6 +8,10 @@ body under the same id is a conflict (see ``control/settle.py``).
 
 The body: ``{"type": "payment.posted", "data": {"external_id": "...", "account": "...", "amount": "12.50",
 "currency": "CNY", "paid_at": "2024-05-01T08:00:00Z"}}``; types are payment.posted, .pending, .failed and .reversed.
+
+A live channel also says regularly what it handed over, or nobody is cut (guard G3): ``{"type": "channel.reconciled",
+"data": {"until": "2024-05-01T08:00:00Z", "count": 12, "total": "340.50"}}`` counts its posted payments by ``paid_at``
+up to and with ``until``, since the last count on which both sides agreed (or since ``since``, if it is there).
 """
 
 import base64
@@ -17,7 +21,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from control.amounts import PaymentRefusal, micro
+from control.amounts import ChannelReport, PaymentRefusal, micro
 from control.ports import PaymentChannel
 from storage.records import Payment
 
@@ -30,6 +34,8 @@ TYPES = {
     "payment.failed": "failed",
     "payment.reversed": "reversed",
 }
+RECONCILED = "channel.reconciled"
+COUNT_LIMIT = 10**9
 _EPOCH = datetime(1970, 1, 1)
 _FIELDS = ("external_id", "account", "amount", "currency", "paid_at")
 
@@ -53,7 +59,7 @@ def sign(key: bytes, message_id: str, at: datetime, body: bytes) -> dict[str, st
 
 def accept(
     body: bytes, headers: Mapping[str, str], keys: Sequence[bytes], now: datetime, *, channel: str = PAYMENTS.name
-) -> Payment | PaymentRefusal:
+) -> Payment | ChannelReport | PaymentRefusal:
     """Check signature, age and shape of one message; header names may be in any case. Never raises on bytes."""
     if len(body) > BODY_LIMIT:
         return PaymentRefusal(413, "too_large", f"body of {len(body)} bytes, limit {BODY_LIMIT}")
@@ -67,9 +73,11 @@ def accept(
         return PaymentRefusal(400, "not_json", "the body is not JSON in UTF-8")
     if not isinstance(message, dict) or not isinstance(message.get("data"), dict):
         return PaymentRefusal(400, "wrong_shape", "want an object with type and data")
+    if message.get("type") == RECONCILED:
+        return _report(message["data"], channel)
     status = TYPES.get(str(message.get("type")))
     if status is None:
-        return PaymentRefusal(400, "unknown_type", f"type must be one of {', '.join(TYPES)}")
+        return PaymentRefusal(400, "unknown_type", f"type must be one of {', '.join((*TYPES, RECONCILED))}")
     return _payment(message["data"], status, body, now, channel)
 
 
@@ -106,14 +114,9 @@ def _payment(
     amount = micro(texts["amount"])
     if amount is None or amount <= 0:
         return PaymentRefusal(400, "bad_amount", "data.amount must be a positive decimal, at most 6 places")
-    try:
-        at = datetime.fromisoformat(texts["paid_at"].replace("Z", "+00:00"))
-        if at.tzinfo is not None:
-            at = at.astimezone(UTC).replace(tzinfo=None)
-        else:
-            return PaymentRefusal(400, "bad_time", "data.paid_at must name its zone (end in Z)")
-    except (ValueError, OverflowError):
-        return PaymentRefusal(400, "bad_time", "data.paid_at must be ISO 8601, e.g. 2024-05-01T08:00:00Z")
+    at = _instant(texts["paid_at"])
+    if at is None:
+        return PaymentRefusal(400, "bad_time", "data.paid_at must be ISO 8601 in UTC, e.g. 2024-05-01T08:00:00Z")
     return Payment(
         channel=channel,
         external_id=texts["external_id"],
@@ -126,6 +129,29 @@ def _payment(
         reason=str(data.get("reason", ""))[:200],
         body_hash=hashlib.sha256(body).hexdigest(),
     )
+
+
+def _instant(text: object) -> datetime | None:
+    """A time that names its zone, as naive UTC; None for anything else."""
+    try:
+        at = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+        return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _report(data: Mapping[str, object], channel: str) -> ChannelReport | PaymentRefusal:
+    """A channel's own count of what it handed over."""
+    until, since = _instant(data.get("until")), _instant(data.get("since"))
+    if until is None or (data.get("since") is not None and (since is None or since > until)):
+        return PaymentRefusal(400, "bad_time", "data.until (and data.since before it) must be ISO 8601 in UTC")
+    count, total = data.get("count"), data.get("total")
+    if type(count) is not int or not 0 <= count <= COUNT_LIMIT:
+        return PaymentRefusal(400, "bad_field", "data.count must be a whole number, none negative")
+    amount = micro(total) if isinstance(total, str) else None
+    if amount is None or amount < 0:
+        return PaymentRefusal(400, "bad_amount", "data.total must be a decimal text, at most 6 places")
+    return ChannelReport(channel, until, count, amount, since)
 
 
 def reply(result: Mapping[str, str]) -> bytes:

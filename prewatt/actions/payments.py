@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from control.amounts import PaymentRefusal
+from control.payments import channels as payment_channels
 from control.payments.csv import PaymentFile, accept
 from control.settle import PaymentResult, settle_file
+from control.tallies import assert_reconciled
 from prewatt.errors import ShellError, Usage
 from prewatt.listing import money, payment_row
 from prewatt.wiring import Shell
@@ -54,4 +56,24 @@ def _answer(name: str, read: PaymentFile, results: Sequence[PaymentResult]) -> d
     }
 
 
-ACTIONS = {"payments.import": take}
+async def reconciled(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A person compared a channel's list with ours and vouches for it; audited."""
+    channel, by = str(args["channel"]), str(args.get("by") or shell.actor)
+    known = payment_channels()
+    if channel not in known:
+        raise Usage(f"no payment channel {channel!r}", attempt=f"one of {', '.join(known)}")
+    engine = shell.engine
+    row = await shell.store.commit(
+        Priority.COMMAND, lambda unit: assert_reconciled(unit, channel, engine.world(), by=by)
+    )
+    return {
+        "channel": channel,
+        "until": row.until,
+        "since": row.since,
+        "payments": row.ours,
+        "total": money(row.ours_micro),
+        "by": by,
+    }
+
+
+ACTIONS = {"payments.import": take, "payments.reconciled": reconciled}

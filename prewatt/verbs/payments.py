@@ -30,6 +30,19 @@ def import_payments(
     emit(Result("payments import", answer, rows="payments", columns=COLUMNS))
 
 
+@group.command("reconciled")
+def reconciled(
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="The payment channel: webhook, csv ...")],
+    by: Annotated[str, typer.Option(help="Who compared the lists.")] = "",
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Vouch that nothing of a payment channel is missing; without it, or the channel's own count, nobody is cut."""
+    from prewatt.doing import do
+
+    emit(Result("payments reconciled", do(home, "payments.reconciled", channel=channel, by=by)))
+
+
 @group.command("list")
 def list_payments(
     status: Annotated[str, typer.Option(help="posted, pending, unmatched, failed or reversed.")] = "",
