@@ -17,7 +17,7 @@ from tariff.calendar import Calendar
 from tariff.components.energy import Energy
 from tariff.errors import RatingError
 from tariff.model import Book
-from tariff.streams import Stream, compile_streams, price_scale
+from tariff.streams import Stream, compile_streams, price_scale, spans_of
 
 Ints = NDArray[Any]
 MAX_SLOT_WH = 100_000_000  # 100 MWh in one slot: more is refused, and the proof against overflow rests on it
@@ -99,7 +99,9 @@ class Plan:
                 position[:, index] = carried.get(stream.key, carried.get(stream.component, 0))
             elif carried is not None and stream.ladder is not None and stream.ladder.reset != "bill":
                 position[:, index] = carried
-        resets = tuple(int(stream.reset[0]) if len(stream.reset) else None for stream in self.streams)
+        # The span of the plan's first slot, not of the stream's: one that first counts later starts from zero there.
+        first = [spans_of(self.calendar, stream.ladder)[:1] for stream in self.streams]
+        resets = tuple(int(span[0]) if len(span) else None for span in first)
         empty = np.zeros(n, self.dtype)
         return State(
             position,

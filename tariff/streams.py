@@ -147,7 +147,7 @@ def _stream(group: _Group, *, key: str, klass: int = 0) -> Stream:
     calendar, columns = group.calendar, group.columns
     spec = next(iter(group.specs.values()))
     labels = _labels(group, klass)
-    reset = _resets(calendar, spec.ladder)[columns]
+    reset = spans_of(calendar, spec.ladder)[columns]
     version = calendar.version[columns]
     spans = np.unique(reset, return_inverse=True)[1] if spec.whole else np.zeros(len(columns), np.int64)
     cells, cell = _cells(version, labels, spans)
@@ -252,7 +252,7 @@ def _slot_prices(group: _Group) -> Ints:
     return prices
 
 
-def _resets(calendar: Calendar, ladder: Ladder | None) -> Ints:
+def spans_of(calendar: Calendar, ladder: Ladder | None) -> Ints:
     """The span of each slot in which a ladder's position rises; it restarts where this number changes."""
     reset = ladder.reset if ladder is not None else "bill"
     return {

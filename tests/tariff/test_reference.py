@@ -97,6 +97,28 @@ def test_bills_agree(text: str, load: tuple[str, int, list[int], list[int]], hou
     check(text, load, household, carried)
 
 
+LATE = """
+currency = "XXX"
+zone = "Asia/Shanghai"
+
+[[version]]
+from = "2020-01-01"
+default_period = "valley"
+window = [{ period = "peak", days = [7] }]
+
+[[version.component]]
+id = "energy"
+kind = "energy"
+prices = { valley = ["1", "2"], peak = ["4", "8"] }
+ladder = { limits = ["3"], reset = "day", allocate = "per_period" }
+"""
+
+
+def test_a_ladder_that_first_counts_on_a_later_day_starts_from_zero_there() -> None:
+    """Saturday's 20 kWh stay on Saturday's ladder: Sunday's peak has none before it."""
+    check(LATE, ("2025-03-29", 60, [0, 0, 0, 5000], [0, 0, 0, 0]), "2", 20_000)
+
+
 @settings(SETTINGS, max_examples=80)
 @given(texts(whole=True), loads(), st.sampled_from(["2", "6"]))
 def test_bills_of_class_ladders_and_shared_tiers_agree(
