@@ -18,12 +18,13 @@ def keep(unit: Unit, poll: Poll, account: str, limits: Settings) -> Visit:
     """Write visit and evidence of ``poll``; a visit that read nothing replaces nothing."""
     before = unit.get(Visit, poll.meter)
     register = next((read for read in poll.reads if read.channel == Channel.IMPORT), None)
-    monotone = _monotone(before, register.register_wh if register else None)
+    shown = poll.register_wh if poll.register_wh is not None else register.register_wh if register else None
+    monotone = _monotone(before, shown)
     visit = Visit(
         meter=poll.meter,
         at=settings.to_ms(poll.at),
         serial=poll.serial,
-        register_wh=register.register_wh if register else None,
+        register_wh=shown,
         power_w=poll.power_w,
         offset_s=poll.offset_s,
         monotone=monotone,

@@ -136,6 +136,7 @@ class Poll:
     voltage_v: int | None = None
     offset_s: int | None = None
     findings: tuple[Finding, ...] = ()
+    register_wh: int | None = None  # the import register as this session showed it, whatever slot the reads are for
 
     @property
     def ok(self) -> bool:

@@ -29,6 +29,15 @@ FRESH = timedelta(hours=2)
 def console_of(shell: Shell) -> ASGIApp:
     """The console; on loopback it answers to loopback's names only, so that no web page can reach it by another."""
     config = shell.config
+    app: ASGIApp = console(source_of(shell), key=private_file(config.home.secrets / KEY))
+    if config.http.host in LOOPBACK:
+        app = TrustedHostMiddleware(app, allowed_hosts=list(LOOPBACK))
+    return app
+
+
+def source_of(shell: Shell) -> Source:
+    """What the console may read and do of a running shell."""
+    config = shell.config
 
     async def do(name: str, args: Mapping[str, Any], person: str) -> Mapping[str, Any]:
         if name not in actions():
@@ -36,7 +45,7 @@ def console_of(shell: Shell) -> ASGIApp:
         answer: Mapping[str, Any] = plain(await actions()[name](shell.as_actor(person, silent), args))
         return answer
 
-    source = Source(
+    return Source(
         shell.store,
         shell.books,
         shell.engine.world,
@@ -46,10 +55,6 @@ def console_of(shell: Shell) -> ASGIApp:
         simulated=bool(os.environ.get(TEST_CLOCK)),
         links=lambda: shell.store.read(lambda reader: links_up(reader, shell)),
     )
-    app: ASGIApp = console(source, key=private_file(config.home.secrets / KEY))
-    if config.http.host in LOOPBACK:
-        app = TrustedHostMiddleware(app, allowed_hosts=list(LOOPBACK))
-    return app
 
 
 def links_up(reader: Reader, shell: Shell) -> tuple[int, int]:

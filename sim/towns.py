@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sim.customers import Payer
+import numpy as np
+
+from sim.customers import Payer, load_of
 from sim.town import Site, Town, TownPlan, build
+from tariff.model import Book
+from tariff.statement import accrued, period_of
 
 DEMO_SEED = 7
 DEMO_ACCOUNTS = 18
@@ -27,6 +31,22 @@ def demo() -> Town:
     }
     sites = tuple(cast[site.number](site) if site.number in cast else _quiet(site) for site in town.sites)
     return replace(town, sites=sites)
+
+
+def fund(town: Town, account: str, book: Book, until: datetime) -> Town:
+    """The same town with one account's opening balance such that it runs out at ``until`` (UTC), to the micro-unit."""
+    site = next(site for site in town.sites if site.account.account == account)
+    load = load_of(site.shape, seed=town.seed, customer=site.number, percent=site.percent)
+    hours = [town.start + timedelta(hours=n) for n in range((until - town.start) // timedelta(hours=1))]
+    ends = np.array([hour + timedelta(hours=1) for hour in hours], "datetime64[ms]")
+    wh = np.array([load(hour) for hour in hours], np.int64)
+    owed, start = 0, town.start
+    while start < until:
+        begin, end = period_of(book, start)
+        inside = (ends > np.datetime64(begin, "ms")) & (ends <= np.datetime64(end, "ms"))
+        owed += accrued(book, begin, min(until, end), end, ends[inside], wh[inside], minutes=60)
+        start = end
+    return replace(town, sites=tuple(replace(s, opening_micro=owed) if s is site else s for s in town.sites))
 
 
 def _renamed(site: Site, account: str, name: str, klass: str) -> Site:

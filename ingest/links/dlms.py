@@ -193,6 +193,7 @@ class DlmsLink:
             voltage_v=visit.values.get(Quantity.VOLTAGE),
             offset_s=visit.offset_s,
             findings=tuple(visit.findings),
+            register_wh=visit.values.get(Quantity.IMPORT),
         )
 
     async def _reads(self, visit: DlmsVisit, slot_end: datetime) -> tuple[MeterRead, ...]:

@@ -89,6 +89,7 @@ class ModbusLink:
                 power_w=visit.values.get(Quantity.POWER),
                 voltage_v=visit.values.get(Quantity.VOLTAGE),
                 findings=tuple(visit.findings),
+                register_wh=visit.values.get(Quantity.IMPORT),
             )
 
     async def profile(self, point: MeterPoint, start: datetime, end: datetime) -> Poll:

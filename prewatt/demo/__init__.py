@@ -1,0 +1,1 @@
+"""The demo: a town behind real sockets, the daemon itself, one story told once, figures measured."""
