@@ -1,0 +1,1 @@
+"""Whole simulated days over real sockets and processes."""
