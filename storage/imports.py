@@ -175,7 +175,7 @@ def _one(
 
     def work(unit: Unit) -> None:
         for point in points.values():
-            unit.add(point)
+            unit.put(point)
         for one in conflicts:
             if unit.get(ReadConflict, "intervals", one.meter_id, one.channel, one.end, one.other) is None:
                 unit.add(one)
@@ -212,16 +212,21 @@ def _tell(report: ImportReport, file: str, delivery: Delivery) -> None:
 
 
 def _points(store: Store, delivery: Delivery) -> dict[str, MeterPoint]:
-    """Return the meter point of every meter in the file, new ones numbered after the last."""
+    """Return the meter point of every meter in the file, new ones numbered after the last.
+
+    A meter that only files speak for has the shortest slots that a file of it had: its list of accounts need not say.
+    """
     known = {point.meter: point for point in store.read(lambda reader: reader.find(MeterPoint))}
     following = max((point.meter_id for point in known.values()), default=0) + 1
     found: dict[str, MeterPoint] = {}
     for index, name in enumerate(delivery.meters):
-        if name in known:
-            found[name] = known[name]
-            continue
         mine = delivery.minutes[delivery.meter == index]
         slot = int(np.median(mine)) if mine.size else 60
+        if name in known:
+            point = known[name]
+            finer = point.protocol == "file" and slot < point.slot_min
+            found[name] = replace(point, slot_min=slot) if finer else point
+            continue
         found[name] = MeterPoint(
             following, name, "", "file", "file", "", "", 0, 0, slot_min=slot, max_power_w=FILE_POWER_W
         )

@@ -172,3 +172,14 @@ def test_pieces_in_any_order_give_the_same_store(tmp_path: Path):
                 import_files(store, [path], NOW)
             results.append(rows(store))
     assert results[0] == results[1] == results[2]
+
+
+def test_a_meter_from_a_list_of_accounts_gets_the_slots_of_its_files(store: Store, send):
+    listed = MeterPoint(1, "M1", "", "file", "file", "", "", 0, 0)
+    wired = MeterPoint(2, "M2", "", "sdm630", "modbus", "east", "", 0, 7)
+    store.write(Priority.BATCH, lambda unit: [unit.add(listed), unit.add(wired)])
+    text = HEAD + "".join(f"{m},2025-03-01 0{h}:{q}0:00,1\n" for m in ("M1", "M2") for h in range(4) for q in (0, 3))
+    assert send(text, zone="UTC").new == 16
+    send(HEAD + "M1,2025-03-02 00:00:00,1\nM1,2025-03-02 01:00:00,1\n", zone="UTC")
+    points = store.read(lambda reader: reader.find(MeterPoint))
+    assert [(point.meter, point.slot_min) for point in points] == [("M1", 30), ("M2", 60)]
