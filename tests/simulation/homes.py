@@ -19,8 +19,9 @@ from sim.clock import TestClock
 from sim.concentrator import SECRET
 from sim.town import Site, Town, placed
 from storage.records import AccountState, Payment, Posting
-from storage.store import Priority, Store
+from storage.store import Store
 from storage.unit import Unit
+from storage.writer import Priority
 
 BOOK, MICRO = "zhejiang-residential", 1_000_000
 OPENING_MICRO, PLENTY_MICRO = 700_000, 500 * MICRO
