@@ -18,7 +18,7 @@ from storage.positions import Group
 from storage.records import Account, Install, OpenPeriod, StoredBill
 from storage.schemas import INTERVALS
 from storage.store import Store
-from storage.usage import ESTIMATED, SUSPECT, Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
+from storage.usage import SUSPECT, Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
 from tariff import rating, statement
 from tariff.errors import RatingError
 from tariff.model import Book
@@ -225,7 +225,8 @@ class Folds:
             return
         group, row = self._place(account, start, end, fresh)
         mark = touched.setdefault(id(group), _Touched(group))
-        first = int((own.end.min() - 1 - group.grid.start) // group.grid.slot_ms)
+        began = int((own.end - own.minutes * 60_000).min())
+        first = max(0, (began - group.grid.start) // group.grid.slot_ms)
         table = gather(self._store, self.master.meters(account), start, end, fresh)
         changed = group.put(row, self.master.of_account(Energies.of(table), account))
         mark.mark(row, min(changed, first) if self.force else changed)
@@ -242,30 +243,24 @@ class Folds:
             touched.setdefault(id(group), _Touched(group)).mark(row, 0)
 
     def _take_plain(self, energies: Energies, touched: dict[int, _Touched]) -> Bool:
-        """Take one actual slot each of meters that are their account's only one; returns what was taken."""
+        """Take actual slots of meters that are their account's only one, all at once; returns what was taken."""
         taken = np.zeros(energies.end.shape, np.bool_)
-        plain = (energies.channel == Channel.IMPORT) & ((energies.flags & (SUSPECT | ESTIMATED)) == 0)
-        meters = energies.meter_id.tolist()
-        if self.force or len(set(meters)) != len(meters):
+        if self.force:
             return taken
-        rows_of: dict[int, list[int]] = {}
-        for number, meter in enumerate(meters):
-            if plain[number] and meter in self._fast:
-                rows_of.setdefault(id(self._fast[meter][0]), []).append(number)
-        for numbers in rows_of.values():
-            group = self._fast[meters[numbers[0]]][0]
-            pick = np.array(numbers, np.int64)
-            after = energies.end[pick] - group.grid.start
-            fits = (after % group.grid.slot_ms == 0) & (energies.minutes[pick] * 60_000 == group.grid.slot_ms)
-            slots = after // group.grid.slot_ms - 1
-            fits &= (slots >= 0) & (slots < group.grid.count)
-            pick, slots = pick[fits], slots[fits]
-            rows = np.array([self._fast[meters[number]][1] for number in pick.tolist()], np.int64)
-            free = group.put_plain(rows, slots, energies.energy_wh[pick])
-            taken[pick[free]] = True
+        rows_of: dict[int, tuple[Group, list[int], list[int]]] = {}
+        for number, meter in enumerate(energies.meter_id.tolist()):
+            known = self._fast.get(meter)
+            if known is not None:
+                _, numbers, rows = rows_of.setdefault(id(known[0]), (known[0], [], []))
+                numbers.append(number)
+                rows.append(known[1])
+        for group, numbers, rows in rows_of.values():
+            pick, row = np.array(numbers, np.int64), np.array(rows, np.int64)
+            good, slots = group.put_plain(row, energies.take(pick))
+            taken[pick[good]] = True
             mark = touched.setdefault(id(group), _Touched(group))
-            for row, slot in zip(rows[free].tolist(), slots[free].tolist(), strict=True):
-                mark.mark(row, slot)
+            for one, slot in zip(row[good].tolist(), slots[good].tolist(), strict=True):
+                mark.mark(one, slot)
         return taken
 
     def _quicken(self, account: str, start: datetime, group: Group) -> None:

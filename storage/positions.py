@@ -48,6 +48,7 @@ class Group:
     lag: Int = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # varh
     has: Bool = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
     guess: Bool = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
+    beside: Bool = field(default_factory=lambda: np.zeros((0, 0), np.bool_))  # export or reactive rows are stored
     done: Int = field(default_factory=lambda: np.zeros(0, np.int64))
     last: Int = field(default_factory=lambda: np.zeros(0, np.int64))  # the slot after the last actual one
     accrued: Int = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -81,6 +82,7 @@ class Group:
         self.lag = np.vstack([self.lag.reshape(-1, count), np.zeros((n, count), np.int64)])
         self.has = np.vstack([self.has.reshape(-1, count), np.zeros((n, count), np.bool_)])
         self.guess = np.vstack([self.guess.reshape(-1, count), np.zeros((n, count), np.bool_)])
+        self.beside = np.vstack([self.beside.reshape(-1, count), np.zeros((n, count), np.bool_)])
         self.done = np.concatenate([self.done, np.zeros(n, np.int64)])
         self.last = np.concatenate([self.last, np.zeros(n, np.int64)])
         self.accrued = np.concatenate([self.accrued, np.zeros(n, np.int64)])
@@ -98,7 +100,7 @@ class Group:
         """Replace one account's whole row; return the first slot that changed, ``plan.slots`` if none did."""
         count = self.plan.slots
         fresh = {channel: np.zeros(count, np.int64) for channel in CHANNELS}
-        has, guess = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+        has, guess, beside = (np.zeros(count, np.bool_) for _ in range(3))
         for channel in CHANNELS:
             taken = share(energies.take(np.flatnonzero(energies.channel == channel)), self.grid)
             bills, actual = _quality(taken.flags)
@@ -106,26 +108,49 @@ class Group:
             if channel == Channel.IMPORT:
                 has[taken.slot[actual]] = True
                 guess[taken.slot[bills & ~actual]] = True
+            else:
+                beside[taken.slot] = True
         guess &= ~has
         changed = (has != self.has[row]) | (guess != self.guess[row])
         for channel, array in zip(CHANNELS, (self.wh, self.out, self.lag), strict=True):
             changed |= fresh[channel] != array[row]
             array[row] = fresh[channel]
-        self.has[row], self.guess[row] = has, guess
+        self.has[row], self.guess[row], self.beside[row] = has, guess, beside
         self.last[row] = int(np.flatnonzero(has)[-1]) + 1 if has.any() else 0
         self.reacts = self.reacts or bool(self.lag[row].any())
         first = np.flatnonzero(changed)
         return int(first[0]) if first.size else count
 
-    def put_plain(self, rows: Int, slots: Int, wh: Int) -> Bool:
-        """Take actual slots, at most one a row; returns which were free and taken, the others are left alone."""
-        free: Bool = ~(self.has[rows, slots] | self.guess[rows, slots])
-        free &= (self.out[rows, slots] == 0) & (self.lag[rows, slots] == 0)
-        rows, slots = rows[free], slots[free]
-        self.wh[rows, slots] = wh[free]
-        self.has[rows, slots] = True
-        self.last[rows] = np.maximum(self.last[rows], slots + 1)
-        return free
+    def put_plain(self, rows: Int, energies: Energies) -> tuple[Bool, Int]:
+        """Take actual slots that are whole, free and told of once; returns which of ``energies`` were taken, and slots.
+
+        ``rows`` are the rows of the intervals' accounts. A slot needs its import; export and reactive energy come with
+        it or not at all. What is not taken is left alone, for ``put``.
+        """
+        after = energies.end - self.grid.start
+        slots = after // self.grid.slot_ms - 1
+        taken = (after % self.grid.slot_ms == 0) & (energies.minutes * 60_000 == self.grid.slot_ms)
+        taken &= (slots >= 0) & (slots < self.grid.count) & ((energies.flags & (SUSPECT | ESTIMATED)) == 0)
+        taken &= np.isin(energies.channel, CHANNELS)
+        some = np.flatnonzero(taken)
+        places, of = np.unique(rows[some] * self.grid.count + slots[some], return_inverse=True)
+        at = (places // self.grid.count, places % self.grid.count)
+        channel = energies.channel[some]
+        free: Bool = ~(self.has[at] | self.guess[at] | self.beside[at])
+        for own in CHANNELS:
+            told = np.bincount(of[channel == own], minlength=places.size)
+            free &= (told == 1) if own == Channel.IMPORT else (told <= 1)
+        taken[some] = free[of]
+        for own, array in zip(CHANNELS, (self.wh, self.out, self.lag), strict=True):
+            pick = np.flatnonzero(taken & (energies.channel == own))
+            array[rows[pick], slots[pick]] = energies.energy_wh[pick]
+            if own == Channel.IMPORT:
+                self.has[rows[pick], slots[pick]] = True
+                np.maximum.at(self.last, rows[pick], slots[pick] + 1)
+            else:
+                self.beside[rows[pick], slots[pick]] = True
+                self.reacts = self.reacts or (own == Channel.REACTIVE and bool(energies.energy_wh[pick].any()))
+        return taken, slots
 
     def move(self, rows: Int, changed: Int) -> list[Charged]:
         """Bring rows up to their last actual slot; ``changed`` is each row's first slot that is new or different."""
