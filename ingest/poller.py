@@ -25,13 +25,18 @@ Observer = Callable[[MeterPoint, Poll], Awaitable[None]]
 
 _ASK_AGAIN = frozenset({"unstable_value", "not_available"})  # a register is missing: the slot is not done
 _NOT_THE_DEVICE = frozenset({"unreachable", "early_read", "no_load_profile", "profile_error"})
+_NOTHING_THERE = frozenset({"clock_off", "no_clock", "off_slot", "no_load_profile"})  # said beside an empty profile
+
+
+_DAY_MIN = 1440
 
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
     """Limits of one cycle. ``window_s`` spreads the calls of a slot, ``deadline_s`` bounds one visit, ``batch`` meters
     are committed together; ``backfill_calls`` profile requests per link are made at most every ``backfill_every``, a
-    gap that gave nothing rests for ``backfill_rest``, and gaps older than ``backfill_days`` are left.
+    gap that gave nothing rests for ``backfill_rest``, and gaps older than ``backfill_days`` are left. Where the device
+    answered and has no such rows, the gap rests as long again as it is old, at most for ``backfill_empty``.
     """
 
     window_s: int = 0
@@ -40,6 +45,7 @@ class Pacing:
     backfill_calls: int = 8
     backfill_every: timedelta = timedelta(minutes=5)
     backfill_rest: timedelta = timedelta(minutes=30)
+    backfill_empty: timedelta = timedelta(days=1)
     backfill_days: int = 60
 
 
@@ -216,9 +222,15 @@ class Poller:
             new = await self._accept(gateway, poll.reads, report) if poll.reads else 0
             report.backfilled += new
             if not new:
-                self._resting[point.meter_id, start] = now + self._pacing.backfill_rest
+                self._resting[point.meter_id, start] = now + self._rest(poll, now - end)
             if any(finding.code == "unreachable" for finding in poll.findings):
                 return
+
+    def _rest(self, poll: Poll, age: timedelta) -> timedelta:
+        """How long a gap is left alone that gave nothing and ended ``age`` ago."""
+        shortly, long = self._pacing.backfill_rest, self._pacing.backfill_empty
+        answered = all(finding.code in _NOTHING_THERE for finding in poll.findings)
+        return max(shortly, min(age, long)) if answered else shortly
 
     def _missing(self, gateway: str, now: datetime) -> list[tuple[MeterPoint, datetime, datetime]]:
         """Gaps of the link's meters that store a profile, oldest first, without those that rest."""
@@ -228,7 +240,7 @@ class Poller:
             if point.gateway != gateway or known is None or not known.load_profile:
                 continue
             until = slot_floor(now, point.slot_min)
-            since = until - timedelta(days=self._pacing.backfill_days)
+            since = slot_floor(until - timedelta(days=self._pacing.backfill_days), _DAY_MIN)  # same start all day
             for start, end in self._gaps.gaps(point.meter_id, since, until):
                 if self._resting.get((point.meter_id, start), now) <= now:
                     self._resting.pop((point.meter_id, start), None)

@@ -15,7 +15,7 @@ from storage.follow import Follower
 from storage.store import Store
 from storage.unit import Reader
 
-HORIZON = timedelta(days=45)
+HORIZON = timedelta(days=62)
 """How far back the bits reach from the first question; it moves on when a question lies this much later."""
 _DATASETS = ("reads", "intervals")
 _MINUTE_MS = 60_000
@@ -33,16 +33,25 @@ class Gaps:
         self._origin_ms = 0
         self._bits: dict[int, int] = {}
         self._slots_min: dict[int, int] = {}
+        self._begins: dict[int, int] = {}
+        self._stamp: int | None = None
         self._lock = threading.Lock()
 
     def gaps(self, meter_id: int, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
-        """Spans [start, end) of whole slots in [since, until) for which neither read nor interval is stored."""
+        """Spans [start, end) of whole slots in [since, until) for which neither read nor interval is stored.
+
+        Nothing is missing from before the meter was first installed.
+        """
         step = self._step(meter_id)
-        first, last = to_ms(since) // step, to_ms(until) // step
-        if last <= first:
+        last = to_ms(until) // step
+        if to_ms(since) // step >= last:
             return []
         with self._lock:
             self._refresh(since, until)
+            since = max(since, from_ms(self._begins.get(meter_id, 0)))
+            first = to_ms(since) // step
+            if first >= last:
+                return []
             if to_ms(since) < self._origin_ms:
                 ends = self._looked_up(meter_id, since, until)
                 stored = _mask(ends, step, first)
@@ -60,7 +69,15 @@ class Gaps:
         return minutes * _MINUTE_MS
 
     def _refresh(self, since: datetime, until: datetime) -> None:
-        """Follow the inbox; load the horizon again when the follower lost its place or time moved far on."""
+        """Follow the inbox; load the horizon again when the follower lost its place or time moved far on.
+
+        Without a commit since the last look there is nothing to follow.
+        """
+        stamp = self._store.commits
+        far = self._origin_ms == 0 or to_ms(until) - self._origin_ms > 2 * (HORIZON // timedelta(milliseconds=1))
+        if not far and stamp is not None and stamp == self._stamp:
+            return
+        self._stamp = None
 
         def look(reader: Reader) -> list[pa.Table] | None:
             found: list[pa.Table] = []
@@ -71,13 +88,13 @@ class Gaps:
                 found += news
             return found
 
-        far = self._origin_ms == 0 or to_ms(until) - self._origin_ms > 2 * (HORIZON // timedelta(milliseconds=1))
+        self._begins = self._store.read(_first_installs)
         news = None if far else self._store.read(look)
         if news is None:
             self._load(min(since, until - HORIZON), until)
-            return
-        for table in news:
+        for table in news or ():
             self._note(table)
+        self._stamp = stamp
 
     def _load(self, start: datetime, until: datetime) -> None:
         """Start again at midnight of ``start``; rows committed while loading are seen twice, which harms nothing."""
@@ -107,6 +124,11 @@ class Gaps:
         intervals = self._store.intervals(since, until, [meter_id], channel=self._channel)
         columns = [t.column("end").cast(pa.int64()).to_pylist() for t in (reads, intervals)]
         return [end for column in columns for end in column]
+
+
+def _first_installs(reader: Reader) -> dict[int, int]:
+    """When each meter was first installed, in ms."""
+    return dict(reader.connection.execute('SELECT meter_id, min("start") FROM install GROUP BY meter_id').fetchall())
 
 
 def _mask(ends: Iterable[int], step: int, first: int) -> int:

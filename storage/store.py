@@ -144,6 +144,11 @@ class Store:
         """Run ``work`` on a snapshot of what is committed, on a read-only connection of its own."""
         return self._readers.run(work)
 
+    @property
+    def commits(self) -> int | None:
+        """Rises with every commit: equal before two reads, both see the same. None without a writer: nobody knows."""
+        return self._committer.commits if self._committer is not None else None
+
     def _own_writer(self) -> ThreadWriter | InlineWriter:
         if self._writer is None:
             raise ReadOnly(f"{self.home} was opened for reading: a writing command needs the lock, or the daemon")

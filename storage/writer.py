@@ -70,6 +70,8 @@ class Committer:
         self._connection: sqlite3.Connection | None = connect()
         self.crash: Callable[[str], None] = go_on
         self.failure: StoreFailed | None = None
+        self.commits = 0
+        """Groups run so far, failed ones too; it rises after what they wrote is in view."""
 
     def run(self, first: _Job, more: Callable[[], _Job | None] | None = None) -> None:
         """Run ``first``, then what ``more`` gives, commit once, then tell each job its result.
@@ -95,6 +97,8 @@ class Committer:
         except BaseException as error:
             self._fail(error, taken)
             return
+        finally:
+            self.commits += 1
         for job, (value, fault) in zip(taken, results, strict=True):
             if fault is not None:
                 job.future.set_exception(fault)

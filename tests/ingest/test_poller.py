@@ -167,8 +167,8 @@ def test_every_poll_is_shown_to_the_observer() -> None:
 class ProfileLink:
     """A link whose meters store a load profile; it notes what it is asked."""
 
-    def __init__(self, rig: Rig, *, hang_s: float = 0.0, empty: bool = False) -> None:
-        self.rig, self.hang_s, self.empty = rig, hang_s, empty
+    def __init__(self, rig: Rig, *, hang_s: float = 0.0, empty: bool = False, says: str = "empty_profile") -> None:
+        self.rig, self.hang_s, self.empty, self.says = rig, hang_s, empty, says
         self.asked: list[tuple[str, datetime, datetime]] = []
 
     async def poll(self, point: MeterPoint, slot_end: datetime) -> Poll:
@@ -179,7 +179,7 @@ class ProfileLink:
         self.asked.append((point.meter, start, end))
         ends = [start + n * HOUR for n in range(1, (end - start) // HOUR + 1)]
         reads = tuple(MeterRead(point.meter_id, 1, e, 900, int(Flag.BACKFILL)) for e in ends)
-        found = (Finding("empty_profile", self.rig.clock.now(), point.meter),) if self.empty else ()
+        found = (Finding(self.says, self.rig.clock.now(), point.meter),) if self.empty and self.says else ()
         return Poll(point.meter, self.rig.clock.now(), reads=() if self.empty else reads, findings=found)
 
     async def relay(self, point: MeterPoint) -> RelayReport:
@@ -236,6 +236,37 @@ def test_a_gap_that_gives_nothing_rests() -> None:
         return counts
 
     assert rig.run(story) == [2, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("says", "asked"), [("", [0, 1, 3, 7, 15]), ("clock_off", [0, 1, 3, 7, 15]), ("unreachable", [*range(24)])]
+)
+def test_a_gap_that_the_device_knows_nothing_of_rests_as_long_again_as_it_is_old(says: str, asked: list[int]) -> None:
+    rig, sink = Rig(), MemorySink()
+    link = ProfileLink(rig, empty=True, says=says)
+    hours: list[int] = []
+
+    async def story() -> None:
+        poll = backfill(rig, sink, link, Pacing())
+        poll.points = poll.points[:1]
+        for hour in range(24):
+            await poll.cycle(rig.clock.now())
+            hours.extend([hour] * len(link.asked))
+            link.asked.clear()
+            await rig.clock.sleep(3600)
+
+    rig.run(story)
+    assert hours == asked
+
+
+def test_a_gap_without_rows_is_asked_for_once_a_day_at_least() -> None:
+    pacing = Pacing()
+    poll = Poller(Rig().clock, {}, (), MemorySink(), MemoryGaps(MemorySink(), START))
+    empty, silent = Poll("M1", START), Poll("M1", START, findings=(Finding("unreachable", START),))
+    for days in (2, 50):
+        assert poll._rest(empty, timedelta(days=days)) == pacing.backfill_empty == timedelta(days=1)
+        assert poll._rest(silent, timedelta(days=days)) == pacing.backfill_rest
+    assert poll._rest(empty, timedelta(minutes=5)) == pacing.backfill_rest
 
 
 def test_a_slot_whose_register_was_refused_is_asked_for_again() -> None:

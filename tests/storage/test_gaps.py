@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ingest.records import Interval, MeterPoint, MeterRead
 from storage.gaps import HORIZON, Gaps, _missing
 from storage.inbox import ReadInbox
+from storage.records import Install
 from storage.store import Store
 from storage.writer import Priority
 from tests.storage.conftest import HOUR, T0, StillClock, read
@@ -43,6 +44,29 @@ def test_slots_have_the_length_of_the_meter(store: Store) -> None:
     asyncio.run(ReadInbox(store).accept("g", "1", [read(1, 5)], T0))
     quarter = timedelta(minutes=15)
     assert Gaps(store).gaps(1, T0, T0 + HOUR + quarter) == [(T0, T0 + 3 * quarter), (T0 + HOUR, T0 + HOUR + quarter)]
+
+
+def test_nothing_is_missing_from_before_the_meter_was_installed(store: Store) -> None:
+    gaps = Gaps(store)
+    assert spans(gaps.gaps(1, T0, T0 + 6 * HOUR)) == [(0, 6)]
+    later, first = (Install(1, "M1", account, "s", T0 + h * HOUR) for account, h in (("A2", 5), ("A1", 3)))
+    store.write(Priority.BATCH, lambda u: u.put(later))
+    assert spans(gaps.gaps(1, T0, T0 + 6 * HOUR)) == [(5, 6)]
+    store.write(Priority.BATCH, lambda u: u.put(first))
+    assert spans(gaps.gaps(1, T0, T0 + 6 * HOUR)) == [(3, 6)]
+    assert gaps.gaps(1, T0, T0 + 2 * HOUR) == []
+    assert spans(gaps.gaps(2, T0, T0 + HOUR)) == [(0, 1)]
+
+
+def test_without_a_commit_nothing_is_read_again(store: Store, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    gaps = Gaps(store)
+    asyncio.run(ReadInbox(store).accept("g", "1", [read(1, 5)], T0))
+    assert spans(gaps.gaps(1, T0, T0 + 2 * HOUR)) == [(1, 2)]
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "read", None)
+        assert spans(gaps.gaps(1, T0, T0 + 2 * HOUR)) == [(1, 2)]
+    asyncio.run(ReadInbox(store).accept("g", "2", [read(2, 5)], T0))
+    assert gaps.gaps(1, T0, T0 + 2 * HOUR) == []
 
 
 def test_what_lies_before_the_horizon_is_looked_up(store: Store) -> None:
