@@ -41,6 +41,7 @@ class Dispatcher:
         self._tell = tell
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._gateways: dict[str, str] = {}  # command under way -> its gateway
+        self._quiet: tuple[int | None, datetime] = (None, _EPOCH)  # commits at the last look, until when none is due
         self.draining = False  # no new disconnections leave any more
         self.failure: BaseException | None = None
         self.wake: Callable[[], None] = lambda: None
@@ -60,9 +61,15 @@ class Dispatcher:
         return touched
 
     def launch(self) -> int:
-        """Start a task for each command that is due and not under way; reconnections first. Returns how many."""
-        world = self._world()
-        due = self._store.read(lambda reader: self._due(reader, world))
+        """Start a task for each command that is due and not under way; reconnections first. Returns how many.
+
+        Where nothing was due and nothing has been committed since, nothing is read before the next one's time.
+        """
+        world, stamp = self._world(), self._store.commits
+        if stamp is not None and stamp == self._quiet[0] and world.now < self._quiet[1]:
+            return 0
+        due, soonest = self._store.read(lambda reader: self._due(reader, world))
+        self._quiet = (None, _EPOCH) if due else (stamp, soonest)
         started = 0
         for command, point in due:
             if command.command in self._tasks or len(self._tasks) >= world.settings.concurrency:
@@ -110,14 +117,14 @@ class Dispatcher:
 
         task.add_done_callback(done)
 
-    def _due(self, reader: Reader, world: World) -> list[tuple[Command, MeterPoint | None]]:
-        """Live commands whose time has come, with their meters, most urgent first."""
-        rows = [row for row in journal.live(reader) if _ready(row, world)][: world.settings.command_batch]
+    def _due(self, reader: Reader, world: World) -> tuple[list[tuple[Command, MeterPoint | None]], datetime]:
+        """Live commands whose time has come, with their meters, most urgent first; and when the soonest is due."""
+        times = [(row, due_at(row, world.settings.sent_timeout_s)) for row in journal.live(reader)]
         found = []
-        for row in rows:
+        for row in [row for row, at in times if at <= world.now][: world.settings.command_batch]:
             points = reader.find(MeterPoint, meter=row.meter)
             found.append((row, points[0] if points else None))
-        return found
+        return found, min((at for _, at in times), default=datetime.max)
 
     async def _work(self, command: Command, point: MeterPoint | None) -> None:
         """Bring one command as far as it comes now."""
@@ -246,12 +253,11 @@ class Dispatcher:
         return await self._store.commit(Priority.COMMAND, work)
 
 
-def _ready(command: Command, world: World) -> bool:
-    """Whether a live command is due: its time has come, or a sent one has been left behind."""
+def due_at(command: Command, sent_timeout_s: int) -> datetime:
+    """When a live command is to be looked at: in its time, at its expiry, or when a sent one was left behind."""
     if command.state is CommandState.SENT:
-        since = command.sent_at or command.updated
-        return world.now - since >= timedelta(seconds=world.settings.sent_timeout_s)
+        return (command.sent_at or command.updated) + timedelta(seconds=sent_timeout_s)
     if command.state in (CommandState.REQUESTED, CommandState.AUTHORISED):
-        return world.now >= command.valid_until
-    expired = command.state is CommandState.QUEUED and command.valid_until <= world.now
-    return expired or command.next_at is None or command.next_at <= world.now
+        return command.valid_until
+    at = command.next_at or _EPOCH
+    return min(at, command.valid_until) if command.state is CommandState.QUEUED else at

@@ -5,6 +5,7 @@ a payment, reads unknown relays back, calls crews, and never waits for the cycle
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -330,18 +331,22 @@ class Engine:
             "notify": Every(self.settings.notify_s, self.notify),
             "publish": Every(self.settings.publish_s, self.publish),
         }
+        stopper = asyncio.ensure_future(self._stops(stop))
         try:
             while not stop.is_set():
                 self.dispatcher.check()
                 self.dispatcher.launch()
+                now = self.now()
                 for job in jobs.values():
-                    job.turn(self.now())
-                await self._pause(stop)
+                    job.turn(now)
+                await self._pause()
         except BaseException:  # broken or killed: nothing more is committed, rows stay as they are
             self.dispatcher.abort()
             for job in jobs.values():
                 job.abort()
             raise
+        finally:
+            stopper.cancel()
         await self._drain(jobs)
 
     async def cycle_work(self) -> None:
@@ -355,14 +360,16 @@ class Engine:
         """When the last finished turn of each job was started; a job that has not finished one is missing."""
         return {name: job.ended for name, job in self.jobs.items() if job.ended is not None}
 
-    async def _pause(self, stop: asyncio.Event) -> None:
-        """Until somebody wakes us, the stop comes, or the turn is over."""
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._wake, stop)]
-        try:
-            await asyncio.wait(waits, timeout=self.settings.idle_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+    async def _stops(self, stop: asyncio.Event) -> None:
+        """Wake the loop when the stop comes, so that a pause waits for one thing only."""
+        await stop.wait()
+        self._wake.set()
+
+    async def _pause(self) -> None:
+        """Until somebody wakes us or the turn is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.idle_s):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _drain(self, jobs: Mapping[str, Every]) -> None:

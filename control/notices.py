@@ -98,12 +98,20 @@ class Sender:
         self._clock = clock
         self._channels = channels
         self._limits = limits
+        self._quiet: tuple[int | None, datetime] = (None, datetime.min)  # commits at the last look, until when idle
 
     async def run_once(self) -> int:
-        """Send what is due and ask for receipts that are out; how many notices were touched."""
-        now = settings.to_ms(self._clock.now())
-        queued = self._store.read(lambda reader: self._due(reader, "queued", now))
-        sent = self._store.read(lambda reader: self._due(reader, "sent", now))
+        """Send what is due and ask for receipts that are out; how many notices were touched.
+
+        Where nothing was due and nothing has been committed since, nothing is read before the next one's time.
+        """
+        now, stamp = settings.to_ms(self._clock.now()), self._store.commits
+        if stamp is not None and stamp == self._quiet[0] and now < self._quiet[1]:
+            return 0
+        queued, sent, soonest = self._store.read(
+            lambda reader: (self._due(reader, "queued", now), self._due(reader, "sent", now), _soonest(reader))
+        )
+        self._quiet = (None, datetime.min) if queued or sent else (stamp, soonest)
         turn = asyncio.Semaphore(self._limits.notice_concurrency)
 
         by_account: dict[str, list[Notice]] = {}
@@ -214,3 +222,12 @@ class Sender:
         if row.code in LADDER and state is not None and state.epoch != row.epoch:
             return "epoch_over"
         return "too_old" if now - row.created > timedelta(seconds=self._limits.notice_age_s) else ""
+
+
+def _soonest(reader: Reader) -> datetime:
+    """A time before which no notice that waits now can be due."""
+    waiting = ["queued", "sent"]
+    timed = reader.find(Notice, state__in=waiting, next_at__null=False, order="next_at", limit=1)
+    later = reader.find(Notice, state__in=waiting, next_at__null=True, order="not_before", limit=1)
+    times = [row.next_at for row in timed] + [row.not_before for row in later]
+    return min((at or datetime.min for at in times), default=datetime.max)
