@@ -57,7 +57,7 @@ THROUGH = (
     "control.decide.decide",
     "control.guards.evaluate",
     "control.commands.step",
-    "control.sending.depart",
+    "control.sending.send",
     "control.evidence.seen",
     "control.notices.queue",
     "control.reconcile.overdue",
