@@ -5,6 +5,7 @@ GSM 03.38 (3GPP TS 23.038, 6.2.1) packs 160 characters of its 7-bit alphabet int
 left, the earliest disconnection, how to pay and whom to call; of its ever shorter forms the first that fits is sent.
 """
 
+import re
 from collections.abc import Mapping
 
 SEPTETS, UCS2_UNITS = 160, 70
@@ -14,6 +15,8 @@ BASIC = (
 )
 EXTENDED = "\f^{}\\[~]|€"
 LANGUAGES = ("en", "zh")
+UNKNOWN = ("", "-")  # no forecast yet: then the phrase that holds the hours is left out
+HOURS = re.compile(r"[, ](?:about |约可用|约|剩)?\{hours\}(?: h left| h|小时|时)")
 PARAMS = ("amount", "currency", "hours", "earliest", "needed", "tier", "pay", "call")
 LIMIT = {"amount": 11, "currency": 3, "hours": 3, "earliest": 11, "needed": 11, "tier": 2, "pay": 18, "call": 13}
 NUMBERS = ("amount", "needed")  # never clipped: a shortened number would be another number
@@ -105,6 +108,8 @@ def render(code: str, params: Mapping[str, str], lang: str) -> str:
     told = "zh" if lang.lower().startswith("zh") else "en"
     values = {name: _clip(name, params.get(name, ""), told) for name in PARAMS}
     forms = TEXTS[code][told]
+    if values["hours"] in UNKNOWN:
+        forms = tuple(HOURS.sub("", form) for form in forms)
     texts = [form.format(**values) for form in forms]
     return next((text for text in texts if fits(text)), texts[-1])
 

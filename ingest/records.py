@@ -1,6 +1,6 @@
 """What ingest hands on: meter reads, intervals, relay reports and findings, frozen and in base units.
 
-Times are naive UTC; an interval is half-open and named by its end; energy is integer Wh (reactive: varh; gas: 0.001 m3).
+Times are naive UTC; an interval is half-open and named by its end; energy is integer Wh (reactive: varh; gas: litres).
 """
 
 from dataclasses import dataclass
@@ -125,7 +125,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Everything one visit to one meter gave. ``serial`` is what the device answered in this session, "" if it has none."""
+    """Everything one visit to one meter gave; ``serial`` is what the device answered in this session, "" if nothing."""
 
     meter: str
     at: datetime

@@ -12,6 +12,7 @@ from tariff.model import Book
 from tariff.statement import accrued, period_of
 
 DEMO_SEED = 7
+DEMO_START = datetime(2026, 3, 3, 16)  # Wednesday 2026-03-04 00:00 in the zone
 DEMO_ACCOUNTS = 18
 PLAN = TownPlan(modbus_percent=40, days_least=20, days_most=40)
 STAR, CLINIC, WALKED = "3201229651", "3201522654", "3201655088"
@@ -20,7 +21,7 @@ MICRO = 1_000_000
 
 def demo() -> Town:
     """Eighteen customers, three of whom matter: a foundry runs out, a clinic is protected, a cottage is walked to."""
-    town = build(DEMO_SEED, DEMO_ACCOUNTS, plan=PLAN)
+    town = build(DEMO_SEED, DEMO_ACCOUNTS, plan=PLAN, start=DEMO_START)
     dlms = [site.number for site in town.sites if site.point.protocol == "dlms"]
     star, clinic = dlms[0], dlms[1]
     walked = next(site.number for site in town.sites if site.point.protocol == "modbus")
@@ -67,7 +68,7 @@ def _star(site: Site) -> Site:
 def _clinic(site: Site) -> Site:
     """A protected site that runs out before everybody else."""
     site = _renamed(site, CLINIC, "Oakfield Clinic", "protected")
-    return replace(site, shape="clinic", percent=30, opening_micro=60 * MICRO, protected=True)
+    return replace(site, shape="clinic", percent=30, opening_micro=45 * MICRO, protected=True)
 
 
 def _walked(site: Site) -> Site:

@@ -83,3 +83,21 @@ def test_whatever_the_parameters_one_sms(params: dict[str, str], code: str) -> N
     for lang in text.LANGUAGES:
         assert text.fits(text.render(code, params, lang))
     assert text.septets(text.render(code, params, "en")) is not None
+
+
+@pytest.mark.parametrize("code", ["warning", "stop", "final", "over_tier"])
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_hours_that_nobody_knows_are_left_out_instead_of_told_as_a_dash(code: str, lang: str) -> None:
+    known = {
+        "amount": "5.00",
+        "currency": "CNY",
+        "earliest": "03-09 09:00",
+        "pay": "95598.cn",
+        "call": "95598",
+        "tier": "2",
+    }
+    for unknown in ("-", ""):
+        told = text.render(code, {**known, "hours": unknown}, lang)
+        assert not any(word in told for word in (" - h", "-小时", "-时", " h left", "  "))
+        assert "5.00" in told and "03-09 09:00" in told
+    assert "17" in text.render(code, {**known, "hours": "17"}, lang)

@@ -1,4 +1,4 @@
-"""A visit keeps the register that the session showed, so that a poll at any minute can be compared with the last one."""
+"""A visit keeps the register that the session showed: a poll at any minute can be compared with the last one."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
