@@ -6,6 +6,7 @@ share one test clock through a file.
 
 Orders: ``{"do": "relays"}``, ``{"do": "fault", "meter": M, "fault": F, "on": true}``, ``{"do": "kill", "gateway": G}``,
 ``{"do": "revive", "gateway": G}``, ``{"do": "switch", "meter": M, "state": "closed"}`` (a crew's hand),
+``{"do": "skew", "meter": M, "s": 3600}`` (its own clock is off),
 ``{"do": "stop"}``.
 """
 
@@ -99,6 +100,8 @@ class Field:
             case "fault":
                 faults = self.meters[order["meter"]].faults
                 (faults.add if order.get("on", True) else faults.discard)(order["fault"])
+            case "skew":
+                self.meters[order["meter"]].skew_s = int(order["s"])
             case "switch":
                 self.meters[order["meter"]].switch(RelayState(order["state"]), self.clock.now(), "crew")
             case "kill":
@@ -109,7 +112,7 @@ class Field:
             case "stop":
                 return {"stop": True}
             case other:
-                raise ValueError(f"unknown order {other!r}; try: relays, fault, switch, kill, revive, stop")
+                raise ValueError(f"unknown order {other!r}; try: relays, fault, skew, switch, kill, revive, stop")
         return {"done": order["do"]}
 
     def changes(self) -> dict[str, list[tuple[str, str]]]:

@@ -102,6 +102,7 @@ class Day:
     town: Town
     hours: int
     struck: Strikes | None = None
+    extra: homes.Extra = field(default_factory=homes.Extra)
     acknowledged: list[str] = field(default_factory=list)
     reads: float = 0
     walls: dict[int, float] = field(default_factory=dict)
@@ -119,7 +120,7 @@ class Day:
         host = TestClock.start(self.host_clock, day[0].at)
         metal = TestClock.start(self.field_clock, day[0].at)
         self.field = FieldProcess(self.town.seed, len(self.town.sites), self.field_clock)
-        home = homes.make(self.root / "h", self.town, self.field.addresses, self.host_clock)
+        home = homes.make(self.root / "h", self.town, self.field.addresses, self.host_clock, extra=self.extra)
         self.home = home.root
         self.daemon = DaemonProcess(home.root, self.host_clock)
         self.key = secret((home.secrets / "payments-webhook").read_text(encoding="ascii").strip())

@@ -54,7 +54,7 @@ name = "{name}"
 protocol = "{protocol}"
 host = "{host}"
 port = {port}
-timeout_ms = 20000
+timeout_ms = {timeout_ms}
 secret = "{secret}"
 """
 
@@ -78,16 +78,29 @@ def cast(town: Town) -> Cast:
     return Cast(tuple(poor[:3]), poor[3], poor[4], rest)
 
 
-def make(root: Path, town: Town, addresses: Mapping[str, tuple[str, int]], clock: Path) -> Home:
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a test wants otherwise: more configuration, another time for an answer."""
+
+    config: str = ""
+    timeout_ms: int = 20_000  # long: a slow machine must not look like a dead meter
+
+
+def make(
+    root: Path, town: Town, addresses: Mapping[str, tuple[str, int]], clock: Path, *, extra: Extra | None = None
+) -> Home:
     """Found the home, write its configuration and its history."""
+    extra = extra or Extra()
     home = Home(root)
     found(home, name="Test town", zone="Asia/Shanghai", currency="CNY", book=BOOK, template="minigrid")
     at = placed(town, dict(addresses))
     gateways = [
-        GATEWAY.format(name=g.name, protocol=g.protocol, host=g.host, port=g.port, secret=METER_SECRET)
+        GATEWAY.format(
+            name=g.name, protocol=g.protocol, host=g.host, port=g.port, timeout_ms=extra.timeout_ms, secret=METER_SECRET
+        )
         for g in at.gateways
     ]
-    home.config.write_text(CONFIG + "".join(gateways), encoding="utf-8")
+    home.config.write_text(CONFIG + extra.config + "".join(gateways), encoding="utf-8")
     secret = home.secrets / METER_SECRET
     secret.write_bytes(SECRET)
     secret.chmod(0o600)
