@@ -1,0 +1,73 @@
+"""The demo as a newcomer runs it: the story comes true, a dead socket makes it fail, nothing is left running."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STORY = [
+    "meters_read",
+    "warning",
+    "protected_work_order",
+    "handheld_bill",
+    "grace",
+    "approval",
+    "disconnected",
+    "payment",
+    "duplicate_ignored",
+    "reconnected",
+    "books_right",
+]
+
+
+def demo(*more: str) -> tuple[int, dict[str, Any], str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "prewatt", "demo", "--exit", "-o", "json", *more],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+def field_processes() -> list[str]:
+    """Command lines of simulated fields and brokers that are running now."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if "sim.field" in text or "prewatt-demo-" in text:
+            found.append(text)
+    return found
+
+
+@pytest.mark.sockets
+def test_the_story_comes_true_and_leaves_nothing_behind() -> None:
+    before = field_processes()
+    code, figures, said = demo()
+    assert code == 0, said
+    assert figures["schema"] == "prewatt.demo/1"
+    assert sorted(step["name"] for step in figures["steps"]) == sorted(STORY)
+    assert all(step["ok"] for step in figures["steps"])
+    assert [s["name"] for s in figures["steps"][-6:]] == STORY[-6:]
+    assert figures["wrong_disconnections"] == 0
+    assert figures["ledger_sum"] == "0"
+    assert 0 < figures["paid_to_power_s"] < 60
+    assert figures["reads"] > 1000
+    assert len(field_processes()) <= len(before)
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("gateway", ["modbus-01", "dlms-01"])
+def test_a_meters_socket_that_dies_in_mid_demo_makes_it_fail(gateway: str) -> None:
+    code, figures, said = demo("--kill", gateway)
+    assert code == 1
+    assert figures["steps"][-1]["name"] == "failed"
+    assert "no read of" in said
