@@ -32,12 +32,15 @@ def books(config: Config) -> "dict[str, Book]":
 
 
 def read_book(config: Config, name: str) -> "Book":
-    """One book: a file by its path, else by name from the home's books folder, else one that is shipped."""
+    """One book: a file by its path, else by name from the home's books folder, else one that is shipped.
+
+    The series of a file lie beside it, those of a shipped book in the home's books folder.
+    """
     from tariff.book import load
 
     text, path = book_text(config, name)
     if path is None:
-        return load(text, name)
+        return load(text, name, series=_beside(config.home.under(config.books.directory)))
     return load(text, path.stem, path=str(path), series=_beside(path.parent))
 
 

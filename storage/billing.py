@@ -21,13 +21,13 @@ from storage.positions import billable
 from storage.records import Account, Install, OpenPeriod, Posting, StoredBill
 from storage.store import Store
 from storage.unit import Unit
-from storage.usage import Energies, Grid, Int, Master, at_ms, ms_of, share
+from storage.usage import Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
 from storage.writer import Priority
 from tariff import statement
 from tariff.calendar import to_utc
 from tariff.model import Book
 from tariff.records import Bill, MissingSpan
-from tariff.statement import ladder_start, period_of
+from tariff.statement import Usage, ladder_start, period_of
 
 REVENUE = "revenue:energy"
 AFTER = timedelta(days=800)  # how far past a period the end of a file meter is looked for
@@ -42,6 +42,18 @@ class Customer:
     book: Book
     attributes: Mapping[str, str]
     closed: datetime | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Basis:
+    """What one bill is made of: the energies of its slots, the Wh that each ladder had gone at its start, and the slots
+    that have a billable import.
+    """
+
+    usage: Usage
+    carried: Mapping[str, int]
+    grid: Grid
+    has: Bool
 
 
 def span_of(book: Book, period: str) -> tuple[datetime, datetime]:
@@ -171,33 +183,47 @@ def one_bill(
     master: Master, customer: Customer, span: tuple[datetime, datetime], own: Energies, ended: datetime | None
 ) -> Bill:
     """The bill of one customer from its meters' intervals since the ladder's start."""
+    made = basis(master, customer, span, own)
+    bill = statement.bill(
+        customer.book,
+        customer.account,
+        *span,
+        made.usage.ends,
+        made.usage.wh,
+        minutes=made.grid.minutes,
+        attributes=customer.attributes,
+        ended=ended,
+        carried=made.carried,
+        export_wh=made.usage.export_wh,
+        reactive_varh=made.usage.reactive_varh,
+    )
+    missing = _missing(master, customer.account, made.grid, made.has, ended)
+    return replace(bill, missing=missing, complete=not missing)
+
+
+def basis(master: Master, customer: Customer, span: tuple[datetime, datetime], own: Energies) -> Basis:
+    """Put the intervals of one customer's meters since the ladder's start on the slots of one bill."""
     start, end = span
-    book, minutes = customer.book, master.minutes(customer.account, start)
+    minutes = master.minutes(customer.account, start)
     grid = Grid(ms_of(start), minutes, (ms_of(end) - ms_of(start)) // (minutes * 60_000))
     wh, has = _by_slot(own, grid, Channel.IMPORT)
     export, sold = _by_slot(own, grid, Channel.EXPORT)
     lag, reacts = _by_slot(own, grid, Channel.REACTIVE)
     any_slot = np.flatnonzero(has | sold | reacts)
     ends = (grid.start + (any_slot + 1) * grid.slot_ms).astype("datetime64[ms]")
-    bill = statement.bill(
-        book,
-        customer.account,
-        start,
-        end,
-        ends,
-        wh[any_slot],
-        minutes=minutes,
-        attributes=customer.attributes,
-        ended=ended,
-        carried=carried(book, start, own, minutes, customer.attributes),
-        export_wh=export[any_slot] if sold.any() else None,
-        reactive_varh=lag[any_slot] if reacts.any() else None,
-    )
-    missing = _missing(master, customer.account, grid, has, ended)
-    return replace(bill, missing=missing, complete=not missing)
+    bought = export[any_slot] if sold.any() else None
+    usage = Usage(ends, wh[any_slot], minutes, bought, lag[any_slot] if reacts.any() else None)
+    return Basis(usage, carried(customer.book, start, own, minutes, customer.attributes), grid, has)
 
 
-def _by_slot(own: Energies, grid: Grid, channel: Channel) -> tuple[Int, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+def basis_of(store: Store, master: Master, customer: Customer, span: tuple[datetime, datetime]) -> Basis:
+    """What the bill of ``span`` is made of, as stored now."""
+    meters = master.meters(customer.account)
+    energies = Energies.of(gather(store, meters, ladder_start(customer.book, span[0]), span[1], None))
+    return basis(master, customer, span, master.of_account(energies, customer.account))
+
+
+def _by_slot(own: Energies, grid: Grid, channel: Channel) -> tuple[Int, Bool]:
     """Billable Wh per slot of one channel, and the slots that have any."""
     taken = share(own.take(np.flatnonzero(own.channel == channel)), grid)
     good = billable(taken.flags)
@@ -211,7 +237,7 @@ def _missing(
     master: Master,
     account: str,
     grid: Grid,
-    has: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    has: Bool,
     ended: datetime | None,
 ) -> tuple[MissingSpan, ...]:
     """Spans without a billable interval while a meter was there and the account had not ended."""

@@ -16,6 +16,8 @@ from tariff.calendar import Calendar
 from tariff.lines import energy_lines
 from tariff.model import Book, Version, Window
 from tariff.plan import Plan, State, compile
+from tariff.rating import rate
+from tariff.statement import with_demand
 from tariff.step import settle
 from tariff.usage import Usage, placed
 
@@ -62,7 +64,7 @@ def steps(
     ``line`` is (id, version, period, tier) as a BillLine has them. Where a class ladder or pro-rata sharing prices the
     whole span, the tier of a slot is only known at the end: such steps carry the class or the whole of the tiers.
     """
-    plan = compile(book, start, end, usage.minutes, attributes)
+    plan = compile(book, start, end, usage.minutes, with_demand(book, usage, (start, end), attributes))
     wh, export, _ = placed(plan, usage, end)
     state = plan.zero(1, carried)
     found: list[Step] = []
@@ -78,6 +80,27 @@ def steps(
         found += [step for step in _slot(plan, state, after, slot) if line is None or line == _line(step)]
         state = after
     return tuple(found)
+
+
+def charge_micro(
+    book: Book,
+    start: datetime,
+    end: datetime,
+    usage: Usage,
+    *,
+    at: datetime,
+    attributes: Mapping[str, str] | None = None,
+    carried: Mapping[str, int] | int | None = None,
+) -> int:
+    """Micro-units that the charge row of the slot that holds ``at`` has: what its steps rounded, after those before."""
+    plan = compile(book, start, end, usage.minutes, with_demand(book, usage, (start, end), attributes))
+    wh, export, _ = placed(plan, usage, end)
+    slot = (at - start) // timedelta(minutes=usage.minutes)
+    before, own = slice(0, slot), slice(slot, slot + 1)
+    zero = plan.zero(1, carried)
+    state = settle(plan, zero, 0, wh[:, before], None if export is None else export[:, before])
+    rated = rate(plan, wh[:, own], state=state, export=None if export is None else export[:, own])
+    return int(rated.amount_micro[0, 0])
 
 
 def _line(step: Step) -> tuple[str, str, str, int]:

@@ -1,4 +1,4 @@
-"""Why an account was, or was not, disconnected."""
+"""Why an account was, or was not, disconnected, and why a charge or a bill is what it is."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -10,6 +10,19 @@ from prewatt.options import FormOption, HomeOption
 from prewatt.output import Result, emit
 
 PANEL = "data"
+STEPS = (
+    "start",
+    "component",
+    "window",
+    "period",
+    "tier",
+    "kwh",
+    "price",
+    "amount",
+    "position_kwh",
+    "version",
+)
+LINES = ("id", "version", "period", "tier", "quantity", "unit", "price", "amount", "slots", "exact")
 
 
 def command(
@@ -17,19 +30,52 @@ def command(
     at: Annotated[
         str, typer.Option("--at", metavar="T", help="The decision in force then: 2026-03-02T08:00:00Z.")
     ] = "",
+    hour: Annotated[
+        str, typer.Option("--hour", metavar="T", help="The charges of the hour that holds this time instead.")
+    ] = "",
+    bill: Annotated[
+        str, typer.Option("--bill", metavar="PERIOD", help="The bill of this month instead, line by line.")
+    ] = "",
+    line: Annotated[str, typer.Option("--line", metavar="ID", help="With --bill: this line's every slot.")] = "",
     home: HomeOption = None,
     output: FormOption = None,
 ) -> None:
-    """Print the last decision on an account up to a time: its inputs, every guard and why, derived anew to compare."""
-    from prewatt.reasons import explained
+    """Print the last decision up to a time (inputs, every guard and why), or an hour's charges, or a bill's lines.
 
-    try:
-        when = datetime.fromisoformat(at.replace("Z", "+00:00")) if at else None
-    except ValueError:
-        raise Usage(f"--at {at!r} is no time", attempt="2026-03-02T08:00:00Z") from None
-    if when is not None and when.tzinfo is not None:
-        when = when.astimezone(UTC).replace(tzinfo=None)
-    data = explained(home, account, when)
-    emit(Result("explain", data, code=0))
-    if not data["rederived"]:
+    Each is derived anew from what is stored, and compared: exit 1 if it does not agree. A charge names its window,
+    tier, price, book version and where that was published.
+    """
+    if sum(map(bool, (at, hour, bill))) > 1 or (line and not bill):
+        raise Usage("one of --at, --hour, --bill; --line goes with --bill", attempt="prewatt explain --help")
+    if hour or bill:
+        result = _charges(home, account, hour) if hour else _bill(home, account, bill, line)
+    else:
+        from prewatt.reasons import explained
+
+        result = Result("explain", explained(home, account, _time(at, "--at") if at else None))
+    emit(result)
+    if not result.data["rederived"]:
         raise typer.Exit(1)
+
+
+def _charges(home: HomeOption, account: str, hour: str) -> Result:
+    from prewatt import itemised
+
+    data = itemised.hour(home, account, _time(hour, "--hour"))
+    return Result("explain charge", data, rows="steps", columns=STEPS)
+
+
+def _bill(home: HomeOption, account: str, period: str, line: str) -> Result:
+    from prewatt import itemised
+
+    data = itemised.bill(home, account, period, line)
+    return Result("explain bill", data, rows="steps" if line else "lines", columns=STEPS if line else LINES)
+
+
+def _time(text: str, option: str) -> datetime:
+    """A time as UTC without a zone; text without an offset is UTC."""
+    try:
+        when = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise Usage(f"{option} {text!r} is no time", attempt="2026-03-02T08:00:00Z") from None
+    return when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo is not None else when
