@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from control import credit
-from control.records import Case, Command, Notice
+from control.records import Command, Notice
 from control.tiles import tile
 from prewatt.console import usage
 from prewatt.console.board import Snapshot, event_line, frame, hours_left, rated_line, read_age, snapshot
+from prewatt.console.burndown import BACK, balance, gone_since, projection
 from prewatt.console.source import Source
-from prewatt.console.usage import HOUR, hour_floor
+from prewatt.console.usage import hour_floor
 from prewatt.console.views import AccountPage, Bar, CommandLine, EventLine, LedgerLine, NoticeLine, TierMeter, TierStep
 from storage.records import Account, Event, Install, Posting
 from storage.unit import Reader
@@ -19,14 +20,10 @@ from tariff.components.energy import Energy
 from tariff.model import Book
 from tariff.periods import ladder_start, period_of
 
-BACK = timedelta(days=14)
 LOAD_BACK = timedelta(days=7)
-AHEAD_H = 72
 ROWS = 50
 RELAYS = 400  # relay events of all meters that are looked through for this one's
 RATED = 6
-ACCRUED = ("bill", "correction")  # move money from accrued to the ledger: what is available stays
-Point = tuple[datetime, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class Histories:
 
 def page(source: Source, name: str) -> AccountPage | None:
     """The page of one account; None when there is no such account or no policy covers it."""
-    snap = snapshot(source)
+    snap = snapshot(source, [name])
     case = snap.cases.get(name)
     if case is None:
         return None
@@ -60,6 +57,8 @@ def _page(
     case, policy = snap.cases[name], source.world().policies[holder.klass]
     recent = usage.recent(source.store, now, meters)
     point = snap.points.get(case.meter)
+    meter_id, left = point.meter_id if point else 0, credit.available(case)
+    charged = [(bar.end, bar.amount_micro) for bar in bars]
     return AccountPage(
         frame=frame(source, snap),
         account=name,
@@ -70,17 +69,17 @@ def _page(
         relay=case.relay.value,
         relay_at=case.relay_at,
         currency=case.currency,
-        available_micro=credit.available(case),
+        available_micro=left,
         posted_micro=case.posted_micro,
         accrued_micro=case.accrued_micro,
-        hours_left=hours_left(case, recent, point.meter_id if point else 0),
-        burn_micro=recent.burn_micro(point.meter_id if point else 0),
+        hours_left=hours_left(case, recent.burn_micro(meter_id), gone_since(left, charged, told.postings, now)),
+        burn_micro=recent.burn_micro(meter_id),
         price=bars[-1].price if bars else "",
         read_age_s=read_age(case),
         warn_micro=max(policy.money_micro, default=policy.disconnection_balance_micro),
         cut_micro=policy.disconnection_balance_micro,
-        balance=balance(case, bars, told.postings, now),
-        projection=projection(bars, credit.available(case), now),
+        balance=balance(left, charged, told.postings, now),
+        projection=projection(bars, left, now),
         bars=tuple(bar for bar in bars if bar.end > now - LOAD_BACK),
         tier=_tier(source, holder, meters, now),
         timeline=_timeline(snap, told.events, bars, holder),
@@ -119,46 +118,6 @@ def ledger(postings: Sequence[Posting]) -> tuple[LedgerLine, ...]:
         amount += row.amount_micro
         lines.append(LedgerLine(row.at, row.source, row.source_id, row.memo, row.amount_micro, amount))
     return tuple(reversed(lines[-ROWS:]))
-
-
-def balance(case: Case, bars: Sequence[Bar], postings: Sequence[Posting], now: datetime) -> tuple[Point, ...]:
-    """What was available, oldest first: exact now, falling by each charged slot at its end, jumping at each payment.
-
-    Walks back from now. A payment gives two points, one second before and at it.
-    """
-    start = hour_floor(now) - BACK
-    steps = [(bar.end, -bar.amount_micro, False) for bar in bars if start < bar.end <= now]
-    steps += [
-        (row.at, row.amount_micro, True)
-        for row in postings
-        if start < row.at <= now and row.source.partition(":")[0] not in ACCRUED
-    ]
-    amount = credit.available(case)
-    points = [(now, amount)]
-    for at, change, jumps in sorted(steps, key=lambda step: (step[0], step[2]), reverse=True):
-        points.append((at, amount))
-        amount -= change
-        if jumps:
-            points.append((at - timedelta(seconds=1), amount))
-    points.append((max(start, points[-1][0] - HOUR), amount))
-    return tuple(sorted(dict(reversed(points)).items()))
-
-
-def projection(bars: Sequence[Bar], available_micro: int, now: datetime) -> tuple[Point, ...]:
-    """The next three days at the mean charge of each hour of the day: for the eye only."""
-    sums, days = [0] * 24, [set[datetime]() for _ in range(24)]
-    for bar in bars:
-        hour = hour_floor(bar.end - timedelta(minutes=1))
-        sums[hour.hour] += bar.amount_micro
-        days[hour.hour].add(hour)
-    if not bars:
-        return ()
-    at, amount, points = hour_floor(now), available_micro, []
-    for _ in range(AHEAD_H):
-        amount -= sums[at.hour] // max(1, len(days[at.hour]))
-        at += HOUR
-        points.append((at, amount))
-    return tuple(points)
 
 
 def _ladder(book: Book, at: datetime) -> Energy | None:

@@ -120,7 +120,8 @@ def rows(source: Source, name: str) -> tuple[Frame, tuple[Row, ...]]:
     listing = LISTS[name]
 
     def look(reader: Reader) -> tuple[Row, ...]:
-        names = {row.account: row for row in reader.find(Account)}
-        return tuple(listing.row(names, row) for row in reader.find(listing.record, order=listing.order, limit=ROWS))
+        names = {account.account: account for account in reader.find(Account)}
+        found: list[Any] = reader.find(listing.record, order=listing.order, limit=ROWS)
+        return tuple(listing.row(names, row) for row in found)
 
-    return frame(source, snapshot(source)), source.store.read(look)
+    return frame(source, snapshot(source, [])), source.store.read(look)

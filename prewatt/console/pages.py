@@ -36,6 +36,7 @@ async def first(console: Console, request: Request) -> Response:
 
 async def board_csv(console: Console, request: Request) -> Response:
     """All accounts with their state, as a file."""
+    del request
     _, rows = await console.watch.once(("everybody", ""), lambda: board.everybody(console.source))
     names = ("account", "name", "protocol", "state", "available", "currency", "burn_per_h", "hours_left", "read_age_s")
     return _csv("board.csv", names, [_plain_row(row) for row in rows])

@@ -101,7 +101,8 @@ def ladder_mark(tier: TierMeter) -> float:
 def tier_words(words: Words, tier: TierMeter, currency: str) -> str:
     """The tier meter in words."""
     used = words.say(f"account.tier_{tier.scope}", kwh=words.kwh(tier.used_wh))
-    return f"{used}, {words.say('account.tier_name', n=tier.current + 1)}, {sign(currency)}{tier.steps[tier.current].price}"
+    price = f"{sign(currency)}{tier.steps[tier.current].price}"
+    return f"{used}, {words.say('account.tier_name', n=tier.current + 1)}, {price}"
 
 
 def balance_words(words: Words, page: AccountPage) -> str:

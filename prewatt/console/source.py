@@ -16,6 +16,7 @@ Do = Callable[[str, Mapping[str, Any], str], Awaitable[Mapping[str, Any]]]
 
 async def look_only(name: str, args: Mapping[str, Any], person: str) -> Mapping[str, Any]:
     """The ``Do`` of a console that only shows."""
+    del args, person
     raise Usage(f"{name} cannot be asked for here", attempt="prewatt --help")
 
 

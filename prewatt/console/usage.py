@@ -16,7 +16,9 @@ HOUR = timedelta(hours=1)
 STRIP_HOURS = 24
 HOURS = 48
 BURN_HOURS = 24
+PRICE_PLACES = 2  # at least
 POLLED = ("modbus", "dlms")
+Point = tuple[datetime, int]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -105,22 +107,6 @@ def strips(recent: Recent, points: Sequence[MeterPoint]) -> tuple[GatewayStrip, 
     return tuple(found)
 
 
-def used_up_h(available_micro: int, charged_micro: Sequence[int], payment_micro: int, payment_h: int | None) -> float:
-    """Hours since what is available fell below zero, walking back over hourly charges (oldest first), negated.
-
-    A last payment ``payment_h`` hours ago is taken away on the way. Whoever was below already before all that is known
-    is at least that long.
-    """
-    amount = available_micro
-    for back, charged in enumerate(reversed(charged_micro)):
-        if payment_h == back:
-            amount -= payment_micro
-        amount += charged
-        if amount >= 0:
-            return -float(back)
-    return -float(len(charged_micro))
-
-
 def bar(row: Mapping[str, Any]) -> Bar:
     """One charged slot."""
     return Bar(row["end"], row["energy_wh"], row["amount_micro"], row["period"] or "", row["tier"] or 0, _price(row))
@@ -131,11 +117,25 @@ def _price(row: Mapping[str, Any]) -> str:
     if row["price"] is None:
         return ""
     scale, price = int(row["price_scale"]), int(row["price"])
+    while scale < PRICE_PLACES:
+        scale, price = scale + 1, price * 10
     whole, part = divmod(abs(price), 10**scale)
-    return f"{'-' if price < 0 else ''}{whole}.{part:0{scale}d}" if scale else str(price)
+    return f"{'-' if price < 0 else ''}{whole}.{part:0{scale}d}"
 
 
 def bars(store: Store, meter_ids: Sequence[int], start: datetime, end: datetime) -> tuple[Bar, ...]:
     """Charged slots of an account's meters, oldest first."""
     rows = sorted(store.charges(start, end, meter_ids).to_pylist(), key=lambda row: (row["end"], row["meter_id"]))
     return tuple(bar(row) for row in rows)
+
+
+def charged(store: Store, meter_ids: Sequence[int], start: datetime, end: datetime) -> dict[int, list[Point]]:
+    """End and micro-units of the charged slots of several meters, oldest first, in one scan."""
+    rows = store.charges(start, end, meter_ids)
+    meters = rows["meter_id"].to_numpy()
+    points = list(zip(rows["end"].to_pylist(), rows["amount_micro"].to_pylist(), strict=True))
+    found = {}
+    for meter in meter_ids:
+        low, high = np.searchsorted(meters, [meter, meter + 1]).tolist()
+        found[meter] = points[low:high]
+    return found

@@ -115,7 +115,7 @@ class Words:
         if text is None:
             return " ".join([line.code, *(f"{k}={v}" for k, v in line.params)])
         values = _Blank(self._value(line, name, value) for name, value in line.params)
-        return text.format_map(values).strip(" :,：，（）()")
+        return text.format_map(values).replace("()", "").replace("（）", "").strip(" :,，：")
 
     def _value(self, line: EventLine, name: str, value: str) -> tuple[str, str]:
         """One parameter as its placeholder and text: money in the account's currency, energy in kWh, codes as words."""
@@ -124,7 +124,8 @@ class Words:
         if name.endswith("_wh"):
             return name.removesuffix("_wh"), self.kwh(int(value))
         if name == "rung":
-            return name, self.rung(value)
+            said = value.partition(".")[0] == dict(line.params).get("says")
+            return name, "" if said else self.rung(value)
         section = KINDS.get(line.code, "") if name == "kind" else VOCABULARY.get(name, "")
         return name, self.code(section, value) if section else value
 

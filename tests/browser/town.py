@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, Literal
 
-from control import commands, fences, journal, settle, signals, visits
+from control import assemble, commands, fences, journal, settle, signals, visits
 from control.engine import Engine
 from control.policy import template
 from control.ports import Delivery
@@ -18,9 +19,19 @@ from control.records import Action, Command, Evidence, Hold, Notice, Service
 from control.settings import Settings
 from control.signals import Signal
 from control.tables import TABLES
+from control.tiles import tile
 from ingest.records import MeterRead, RelayState
+from prewatt.actions import actions
+from prewatt.config import load
+from prewatt.console.source import Source
+from prewatt.founding import found
+from prewatt.home import Home
+from prewatt.output import plain
+from prewatt.progress import silent
+from prewatt.remembering import remember
+from prewatt.wiring import Shell
 from sim.customers import load_of, mix
-from sim.town import Site, Town, build, daily_micro
+from sim.town import ZONE, Site, Town, TownPlan, build, daily_micro
 from storage.records import Payment
 from storage.store import Store
 from storage.unit import Unit
@@ -29,8 +40,10 @@ from tariff import book as books
 
 HOUR = timedelta(hours=1)
 DAYS, LIVE_H = 16, 38  # 38 hours before the end the engine begins to decide
+NOW = "now.txt"
 NOON = timedelta(hours=14, minutes=5)
-EVERY = {"stale": 19, "pending": 12, "disconnected": 40, "reconnecting": 110}
+EVERY = {"stale": (23, 3), "pending": (14, 5), "grace": (21, 9), "disconnected": (40, 16), "reconnecting": (110, 20)}
+PLAN = TownPlan(books=(("large", "demo"), ("", "zhejiang-residential")))
 
 
 @dataclass(slots=True)
@@ -74,6 +87,18 @@ class Lived:
     engine: Engine
     clock: StillClock
 
+    @property
+    def source(self) -> Source:
+        """The console's source on it, with the product's own actions."""
+        return source_of(self.store, self.engine)
+
+    def tile(self, account: str) -> str:
+        """The account's tile now."""
+        world = self.engine.world()
+        case = self.store.read(lambda reader: assemble.case(reader, account, world))
+        assert case is not None
+        return tile(case, world.policies[case.klass])
+
     def pick(self, state: str) -> str:
         """An account that was put into ``state``."""
         return next(s.account.account for s in self.town.sites if fate(s) == state)
@@ -83,18 +108,14 @@ def fate(site: Site) -> str:
     """What becomes of a customer on the last day: one of ``EVERY``, or "" for whatever the money says."""
     if site.protected:
         return ""
-    found = [state for state, every in EVERY.items() if site.number % every == 3]
+    found = [state for state, (every, rest) in EVERY.items() if site.number % every == rest]
     return found[0] if found else ""
 
 
 async def live(home: Path, accounts: int, *, seed: int = 7) -> Lived:
     """Found the town, read and rate it, let the engine warn, and put some relays where pages can show them."""
-    town = build(seed, accounts)
-    clock = StillClock(town.start)
-    store = Store.open(home, TABLES, clock=clock, writer="inline", durable=False)
-    shipped = {name: books.load(books.shipped_text(name), name) for name in books.shipped() if "london" not in name}
-    settings = Settings(offload=False, payment_channels={"wallet": True}, routes=_routes())
-    engine = Engine(store, clock, shipped, dict(template("cn-remote")), {}, {"sms": AtOnce()}, settings=settings)
+    town = build(seed, accounts, plan=PLAN)
+    store, engine, clock = opened(home, town.start, writer="inline")
     lived = Lived(town, store, engine, clock)
     store.write(Priority.BATCH, lambda unit: _master(unit, town))
     end = town.start + timedelta(days=DAYS) + NOON
@@ -102,12 +123,39 @@ async def live(home: Path, accounts: int, *, seed: int = 7) -> Lived:
     await _days(lived, pays, end - LIVE_H * HOUR)
     await _hours(lived, pays, end)
     clock.at = end
+    (home / NOW).write_text(end.isoformat(), encoding="utf-8")
     store.write(Priority.COMMAND, lambda unit: [_strike(unit, site, engine) for site in town.sites if fate(site)])
     return lived
 
 
-def _routes() -> Mapping[str, str]:
-    return dict.fromkeys(("customer", "second", "collector", "meter"), "sms")
+def opened(home: Path, at: datetime, *, writer: Literal["thread", "inline"]) -> tuple[Store, Engine, StillClock]:
+    """The home's store and its engine, at a time that stands."""
+    clock = StillClock(at)
+    store = Store.open(home, TABLES, clock=clock, writer=writer, durable=False)
+    shipped = {name: books.load(books.shipped_text(name), name) for name in books.shipped() if "london" not in name}
+    settings = Settings(
+        offload=False,
+        payment_channels={"wallet": True},
+        routes=dict.fromkeys(("customer", "second", "collector", "meter"), "sms"),
+    )
+    engine = Engine(store, clock, shipped, dict(template("cn-remote")), {}, {"sms": AtOnce()}, settings=settings)
+    return store, engine, clock
+
+
+def source_of(store: Store, engine: Engine) -> Source:
+    """The console's source; its actions are the command line's, on this engine."""
+    root = Home(store.home)
+    if not root.config.exists():
+        found(root, name="demo-town", zone=ZONE, currency="CNY", book="demo", template="cn-remote")
+    config = load(root)
+    remember(store, config, engine.books, engine.policies, actor="town")
+    shell = Shell(config, store, engine.clock, engine.books, engine.policies, _engine=[engine])
+
+    async def do(name: str, args: Mapping[str, Any], person: str) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = plain(await actions()[name](shell.as_actor(person, silent), args))
+        return answer
+
+    return Source(store, engine.books, engine.world, do, "demo-town", ZONE, simulated=True, links=lambda: (7, 8))
 
 
 def _master(unit: Unit, town: Town) -> None:
@@ -121,11 +169,11 @@ def _master(unit: Unit, town: Town) -> None:
 
 def _payments(site: Site, start: datetime, end: datetime) -> list[Payment]:
     """An opening payment, and another as soon as it would run out, except by those who are to be struck."""
-    day = daily_micro(site.shape, site.percent)
+    day = daily_micro(site.shape, site.percent) * (2 if site.shape == "plant" else 1)
     first = day * (6 + mix(site.number, 1) % 7)
     rows = [_payment(site, "opening", first, start)]
-    if fate(site) in ("pending", "disconnected"):
-        return [_payment(site, "opening", day * (13 + mix(site.number, 9) % 3), start)]
+    if fate(site) in ("pending", "disconnected", "grace"):
+        return [_payment(site, "opening", day * (36 + mix(site.number, 9) % 12) // 4, start)]
     at = start + timedelta(minutes=first * 1440 // day)
     number = 1
     while at < end:
@@ -165,7 +213,10 @@ def _reads(lived: Lived, start: datetime, end: datetime, registers: dict[int, in
             left = (lived.town.start + timedelta(days=DAYS) + NOON - hour) / HOUR
             number = int(hour.timestamp()) // 3600
             silent = (fate(site) == "stale" and left < 10) or mix(site.number, number, 7) % 190 == 0
-            outage = mix(int(site.point.gateway[-2:]), number // 3, 3) % 17 == 0 and mix(site.number, number) % 100 < 60
+            outage = (
+                mix(int(site.point.gateway[-2:]), site.point.port, number // 2) % 11 == 0
+                and mix(site.number, number) % 100 < 60
+            )
             if not silent and not (outage and left < 30):
                 found.append(MeterRead(site.point.meter_id, 1, hour, register))
     return found

@@ -15,7 +15,7 @@
   const label = (u, text, at, color) => {
     const y = u.valToPos(at, "y", true);
     if (y < u.bbox.top || y > u.bbox.top + u.bbox.height) return;
-    u.ctx.save(); u.ctx.fillStyle = color; u.ctx.font = font; u.ctx.textBaseline = "bottom"; u.ctx.fillText(text, u.bbox.left + 6, y - 2); u.ctx.restore();
+    u.ctx.save(); u.ctx.fillStyle = color; u.ctx.font = font; u.ctx.textAlign = "left"; u.ctx.textBaseline = "bottom"; u.ctx.fillText(text, u.bbox.left + 6, y - 2); u.ctx.restore();
   };
   const marks = (series) => (u) => {
     const now = series.balance.length ? series.balance[series.balance.length - 1][0] : 0, x = u.valToPos(now, "x", true);
