@@ -1,5 +1,6 @@
 """Garbage, half frames, a wrong unit, a clock an hour off: kept aside, counted, visible, and nothing else stops."""
 
+import json
 import signal
 import socket
 import time
@@ -90,3 +91,21 @@ def test_a_stop_drains_in_time_though_every_meter_hangs(tmp_path: Path) -> None:
     day.live(each)
     assert ends[0][0] == 0
     assert ends[0][1] <= 10, f"{ends[0][1]:.1f} s"
+
+
+@pytest.mark.kill
+def test_the_broker_that_we_started_comes_back_after_kill_9(tmp_path: Path) -> None:
+    port = free_port()
+    ready: list[bool] = []
+
+    def each(moment: Moment, day: Day) -> None:
+        shout(port)
+        if moment.number == 0:
+            day.daemon.kill()
+            day.daemon.start()
+            shout(port)
+        ready.append(json.loads(day.daemon.ask("GET", "/readyz")[1])["tests"]["broker"]["ok"])
+
+    broker = f"[broker]\nenabled = true\nembedded = true\nport = {port}\n"
+    Day(tmp_path / "d", build(3, 10), 1, extra=homes.Extra(broker)).live(each)
+    assert ready[-1], "the listener is back on the new broker"

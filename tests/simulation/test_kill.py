@@ -11,7 +11,8 @@ from tests.simulation.day import Day, moments
 from tests.simulation.killing import Killer, draw
 
 KILLS = int(os.environ.get("PREWATT_KILLS", "6"))
-SEED = int(os.environ.get("PREWATT_SEED", "3"))
+SEED = int(os.environ.get("PREWATT_SEED", "1"))
+TOWN = 3
 HOURS = 24 if KILLS <= 10 else 30
 ACCOUNTS = 10
 
@@ -34,7 +35,7 @@ def scenes(quiet: Day, town: Town) -> None:
 @pytest.mark.sockets
 @pytest.mark.timeout(1800)
 def test_a_killed_day_equals_a_quiet_one(tmp_path: Path) -> None:
-    town = build(SEED, ACCOUNTS)
+    town = build(TOWN, ACCOUNTS)
     quiet = Day(tmp_path / "quiet", town, HOURS)
     wanted = quiet.live()
     scenes(quiet, town)
@@ -42,7 +43,9 @@ def test_a_killed_day_equals_a_quiet_one(tmp_path: Path) -> None:
     killer = Killer(draw(SEED, KILLS, quiet, paying, relays_moved(quiet)))
     killed = Day(tmp_path / "killed", town, HOURS, struck=killer)
     found = killed.live()
-    print(f"\n{killer.kills} kills, {killed.daemon.starts} starts, {len(killed.acknowledged)} payments acknowledged")
+    print(
+        f"\n{killer.kills} kills of seed {SEED}, {killed.daemon.starts} starts, {len(killed.acknowledged)} payments acknowledged"
+    )
     print({name: len(rows) for name, rows in found.items()}, f"{len(killed.changes)} relays moved")
     print("interrupted:", dict(sorted(killer.caught.items())))
     print(f"wall: quiet {sum(quiet.walls.values()):.0f} s, killed {sum(killed.walls.values()):.0f} s")
