@@ -43,9 +43,8 @@ def test_a_killed_day_equals_a_quiet_one(tmp_path: Path) -> None:
     killer = Killer(draw(SEED, KILLS, quiet, paying, relays_moved(quiet)))
     killed = Day(tmp_path / "killed", town, HOURS, struck=killer)
     found = killed.live()
-    print(
-        f"\n{killer.kills} kills of seed {SEED}, {killed.daemon.starts} starts, {len(killed.acknowledged)} payments acknowledged"
-    )
+    print(f"\n{killer.kills} kills of seed {SEED}, {killed.daemon.starts} starts")
+    print(f"{len(killed.acknowledged)} payments acknowledged, each there after every kill that followed")
     print({name: len(rows) for name, rows in found.items()}, f"{len(killed.changes)} relays moved")
     print("interrupted:", dict(sorted(killer.caught.items())))
     print(f"wall: quiet {sum(quiet.walls.values()):.0f} s, killed {sum(killed.walls.values()):.0f} s")
