@@ -14,7 +14,7 @@ from prewatt.demo.story import Step, Told
 from sim import towns
 from tariff import book
 
-RUN_OUT = timedelta(days=2, hours=6)  # to the Friday morning; the stop notice runs over the weekend
+RUN_OUT = timedelta(days=1, hours=18)  # to the Thursday evening; the stop notice runs over the weekend
 REFRESH_S = 0.3
 IDLE_RATE = 60.0
 
