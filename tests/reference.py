@@ -1,6 +1,7 @@
 """Write docs/reference from the code's own words: `python -m tests.reference`; the tidy test compares."""
 
 import ast
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,27 @@ def configuration() -> str:
     return "\n".join(lines) + "\n"
 
 
+def lifecycle() -> str:
+    """The life of a command, drawn from the table that runs it."""
+    from control import commands
+
+    rules = (ast.get_docstring(ast.parse((ROOT / "control/commands.py").read_text(encoding="utf-8"))) or "").split(
+        "\n\n"
+    )
+    events = [f"| `{event.value}` | {said} |" for event, said in _events()]
+    lines = ["# The life of a command", "", "Drawn from `control.commands.TRANSITIONS`, the table that runs it.", ""]
+    lines += ["```mermaid", commands.diagram().rstrip(), "```", "", "## The rules", "", rules[2].replace("``", "`"), ""]
+    return "\n".join([*lines, "## The events", "", "| event | when |", "|---|---|", *events, ""])
+
+
+def _events() -> list[tuple[Any, str]]:
+    """Each event with the comment beside it."""
+    from control.commands import Event
+
+    source = (ROOT / "control/commands.py").read_text(encoding="utf-8")
+    return [(event, re.findall(rf'{event.name} = "{event.value}"  # (.*)', source)[0]) for event in Event]
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "drivers.md": drivers,
     "components.md": components,
@@ -126,6 +148,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "payments.md": payments,
     "commands.md": commands,
     "settings.md": configuration,
+    "command-lifecycle.md": lifecycle,
 }
 
 

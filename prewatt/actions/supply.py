@@ -10,7 +10,7 @@ from control import assemble, guards, reconnect, visits
 from control.records import Guard
 from ingest.plan import slot_floor
 from ingest.poller import CycleReport, Poller
-from ingest.records import MeterPoint
+from ingest.records import Flag, MeterPoint
 from prewatt.errors import ShellError
 from prewatt.forgetful import Forgetful
 from prewatt.lookup import known
@@ -47,7 +47,10 @@ def _cycle(report: CycleReport) -> dict[str, Any]:
 
 
 async def read_now(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Visit one account's meter now and keep what it says."""
+    """Visit one account's meter now and keep what it says.
+
+    Between slots the register belongs to no slot: it is shown and counts as a visit, and is not stored as a read.
+    """
     name = str(args["account"])
     engine = shell.engine
     install = shell.store.read(lambda reader: known(reader, name) and assemble.meter_of(reader, name, engine.now()))
@@ -57,13 +60,16 @@ async def read_now(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
         raise ShellError("its meter hangs on no gateway", which=name, attempt="prewatt accounts show ACCOUNT")
     point = points[0]
     poll = await link.poll(point, slot_floor(engine.now(), point.slot_min))
-    await engine.inbox.accept(f"on-demand/{point.meter}", plain(poll.at), poll.reads, poll.at)
+    punctual = [read for read in poll.reads if not read.flags & Flag.UNCERTAIN]
+    if punctual:
+        await engine.inbox.accept(f"on-demand/{point.meter}", plain(poll.at), punctual, poll.at)
     await shell.store.commit(Priority.COMMAND, lambda unit: visits.keep(unit, poll, name, engine.settings))
     return {
         "account": name,
         "meter": point.meter,
         "serial": poll.serial,
-        "reads": [{"channel": read.channel, "end": read.end, "register_wh": read.register_wh} for read in poll.reads],
+        "register_wh": poll.register_wh,
+        "reads": [{"channel": read.channel, "end": read.end, "register_wh": read.register_wh} for read in punctual],
         "power_w": poll.power_w,
         "relay": poll.relay.state if poll.relay else None,
         "findings": [{"code": f.code, "detail": f.detail} for f in poll.findings],
