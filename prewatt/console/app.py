@@ -88,9 +88,12 @@ def _bound(it: Console, work: Endpoint) -> Callable[[Request], Awaitable[Respons
 
 
 @contextlib.asynccontextmanager
-async def serve(source: Source, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Listen while the block runs, for an engine in this process (the demo's); gives the address, ``http://.../``."""
-    app = console(source, key=secrets.token_bytes(KEY_BYTES))
+async def serve(source: Source, *, host: str = "127.0.0.1", port: int = 0, key: bytes = b"") -> AsyncIterator[str]:
+    """Listen while the block runs, for an engine in this process (the demo's); gives the address, ``http://.../``.
+
+    ``key`` signs forms; without one they last as long as this process.
+    """
+    app = console(source, key=key or secrets.token_bytes(KEY_BYTES))
     config = uvicorn.Config(
         app, host=host, port=port, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )

@@ -33,7 +33,10 @@ const orders = {
   async press({ page, keys }) { for (const key of keys) await pages[page].page.keyboard.press(key); return true; },
   async until({ page, code, limit = 5000 }) {
     const start = Date.now();
-    await pages[page].page.waitForFunction(code, null, { timeout: limit, polling: 20 });
+    while (!(await pages[page].page.evaluate(code).catch(() => false))) { // a page that is being left answers nothing
+      if (Date.now() - start > limit) throw new Error("not within " + limit + " ms: " + code);
+      await new Promise((done) => setTimeout(done, 20));
+    }
     return Date.now() - start;
   },
   async axe({ page }) {
@@ -50,7 +53,7 @@ const orders = {
   process.stdout.write(JSON.stringify({ ready: true }) + "\n");
   for await (const line of require("readline").createInterface({ input: process.stdin })) {
     const order = JSON.parse(line);
-    try { process.stdout.write(JSON.stringify({ answer: await orders[order.do](order) }) + "\n"); }
+    try { process.stdout.write(JSON.stringify({ answer: (await orders[order.do](order)) ?? null }) + "\n"); }
     catch (error) { process.stdout.write(JSON.stringify({ error: String(error) }) + "\n"); }
   }
   await orders.browser.close();

@@ -9,6 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from prewatt.console.app import serve
+from prewatt.founding import private_file
+from prewatt.frontdesk import KEY
+from prewatt.home import Home
 from tests.browser.town import NOW, opened, source_of
 
 
@@ -16,7 +19,9 @@ async def _serve(home: Path, port: int) -> None:
     at = datetime.fromisoformat((home / NOW).read_text(encoding="utf-8"))
     store, engine, _ = opened(home, at, writer="thread")
     await engine.forecast()
-    async with serve(source_of(store, engine), port=port) as address:
+    source = source_of(store, engine)
+    key = private_file(Home(home).secrets / KEY)
+    async with serve(source, port=port, key=key) as address:
         print(address, flush=True)
         await asyncio.Event().wait()
 

@@ -104,7 +104,7 @@ def test_keys_search_move_and_go(browser: Browser, serving: Serving, page: str) 
     assert browser.ask("run", page, code=focused) == "search"
     one = account(serving, "warning")
     browser.ask("press", page, keys=[*one, "Enter"])
-    browser.ask("until", page, code=f"location.pathname === '/accounts/{one}'")
+    browser.ask("until", page, code=f"location.pathname === '/accounts/{one}' && document.readyState === 'complete'")
     browser.ask("press", page, keys=["g", "b"])
     browser.ask("until", page, code="location.pathname === '/' && document.readyState === 'complete'")
 
@@ -150,6 +150,6 @@ def test_the_page_outlives_the_server(browser: Browser, serving: Serving, page: 
         f"fetch('/accounts/{one}/topup', {{method: 'POST', headers: {{'Content-Type': "
         f"'application/x-www-form-urlencoded'}}, body: 'csrf={token}&amount=500&id=after'}}).then((r) => r.status)"
     )
-    assert browser.ask("run", page, code=code) in (200, 403)
+    assert browser.ask("run", page, code=code) == 200, "the form that it was drawn with still counts"
     browser.ask("until", page, code=f"{BALANCE} !== {before!r}", limit=5_000)
     assert browser.ask("run", page, code="window.same === true"), "nobody loaded the page again"

@@ -8,10 +8,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from control import assemble, commands, fences, journal, settle, signals, visits
+from control.assemble import World
 from control.engine import Engine
 from control.policy import template
 from control.ports import Delivery
@@ -124,7 +126,7 @@ async def live(home: Path, accounts: int, *, seed: int = 7) -> Lived:
     await _hours(lived, pays, end)
     clock.at = end
     (home / NOW).write_text(end.isoformat(), encoding="utf-8")
-    store.write(Priority.COMMAND, lambda unit: [_strike(unit, site, engine) for site in town.sites if fate(site)])
+    store.write(Priority.COMMAND, lambda unit: _strike_all(unit, town, engine))
     return lived
 
 
@@ -194,10 +196,12 @@ async def _pay(lived: Lived, pays: list[Payment], until: datetime) -> None:
         day = [p for p in pays if p.at <= pays[0].at + timedelta(hours=3)]
         del pays[: len(day)]
         lived.clock.at = max(lived.clock.at, day[-1].at)
-        world = lived.engine.world()
-        lived.store.write(
-            Priority.MONEY, lambda unit, day=day, world=world: [settle.settle(unit, p, world) for p in day]
-        )  # type: ignore[misc]
+        lived.store.write(Priority.MONEY, partial(_settle, day, lived.engine.world()))
+
+
+def _settle(day: list[Payment], world: World, unit: Unit) -> None:
+    for payment in day:
+        settle.settle(unit, payment, world)
 
 
 def _reads(lived: Lived, start: datetime, end: datetime, registers: dict[int, int]) -> list[MeterRead]:
@@ -255,6 +259,12 @@ async def _hours(lived: Lived, pays: list[Payment], end: datetime) -> None:
         lived.clock.at += timedelta(minutes=1)
         await lived.engine.notify()
         at = step
+
+
+def _strike_all(unit: Unit, town: Town, engine: Engine) -> None:
+    for site in town.sites:
+        if fate(site):
+            _strike(unit, site, engine)
 
 
 def _strike(unit: Unit, site: Site, engine: Engine) -> None:

@@ -13,7 +13,7 @@ from ingest.records import MeterPoint
 from prewatt.console import account, board, burndown, render, usage
 from prewatt.console.app import console
 from prewatt.console.usage import HOUR
-from prewatt.console.views import AttentionRow, TierMeter, TierStep
+from prewatt.console.views import AttentionRow, Bar, TierMeter, TierStep
 from storage.records import Posting
 from tests.browser.town import Lived, live
 
@@ -31,6 +31,10 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
 
 def posting(at: datetime, amount: int, source: str = "payment:wallet") -> Posting:
     return Posting(source, f"{at}", "customer:A", amount, "CNY", at, at)
+
+
+def postings_of(lived: Lived, name: str) -> list[Posting]:
+    return lived.store.read(lambda reader: reader.find(Posting, ledger_account=f"customer:{name}"))
 
 
 def test_the_burn_down_is_exact_and_jumps_at_payments() -> None:
@@ -74,7 +78,7 @@ def test_pages_agree_with_the_ledger_on_every_account(lived: Lived) -> None:
         assert page.balance[-1] == (world.now, credit.available(case)) == (page.frame.now, page.available_micro)
         assert page.available_micro == page.posted_micro - page.accrued_micro
         points = dict(page.balance)
-        rows = lived.store.read(lambda r, name=name: r.find(Posting, ledger_account=f"customer:{name}"))
+        rows = postings_of(lived, name)
         jumps = [row for row in rows if row.at > min(points)]
         for row in jumps:
             assert points[row.at] - points[row.at - timedelta(seconds=1)] == row.amount_micro, name
@@ -156,7 +160,7 @@ def test_the_chart_gets_every_point(lived: Lived) -> None:
 
 
 def test_the_projection_repeats_the_mean_day() -> None:
-    bars = [usage.Bar(TOP - n * HOUR, 100, 24 if (TOP - n * HOUR).hour == 12 else 1, "", 0, "") for n in range(48)]
+    bars = [Bar(TOP - n * HOUR, 100, 24 if (TOP - n * HOUR).hour == 12 else 1, "", 0, "") for n in range(48)]
     ahead = burndown.projection(bars, 1000, NOW)
     assert len(ahead) == 72
     assert 1000 - ahead[-1][1] == 3 * (24 + 23)

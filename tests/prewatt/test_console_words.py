@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def test_every_word_that_a_page_asks_for_is_there(lang: str) -> None:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_stored_code_has_its_word(lang: str) -> None:
-    sections = {
+    sections: dict[str, Iterable[str]] = {
         "state": TILES,
         "relay": RelayState,
         "action": Action,
