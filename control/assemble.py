@@ -25,23 +25,30 @@ from control.records import (
 )
 from control.settings import Settings
 from control.signals import Signal, Visit
-from ingest.records import MeterPoint, RelayState
-from storage.records import Account, AccountState, Install, Payment, StoredBill
+from ingest.records import Channel, Flag, MeterPoint, RelayState
+from storage.records import Account, AccountState, Install, Payment, RegisterPlace, StoredBill
 from storage.unit import Reader
 
 R = TypeVar("R")
 CHUNK = 500  # accounts of one set of queries: far below SQLite's limit of variables
 SEALED_AGO = timedelta(hours=72)  # G6
 SEALED_WITHIN = timedelta(days=31)
+SEALED_DAILY = timedelta(hours=26)  # between two seals
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """How long one account's money lasts: hours (pessimistic P10, median) and the Wh that it still buys."""
+    """How long one account's money lasts: hours (pessimistic P10, median) and the Wh that it still buys.
+
+    Beside it what the same rows show: tier of the last unit, span of its ladder, flags of the last interval.
+    """
 
     hours_p10: float | None = None
     hours_p50: float | None = None
     wh_left: int | None = None
+    tier: int | None = None
+    tier_period: str = ""
+    read_flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class _Rows:
     states: dict[str, AccountState]
     installs: dict[str, Install]
     points: dict[int, MeterPoint]
+    places: dict[int, RegisterPlace]
     balances: dict[str, int]
     pending: dict[str, list[Payment]]
     failed: dict[str, list[Payment]]
@@ -118,17 +126,17 @@ def _gather(reader: Reader, names: list[str], facts: dict[str, Signal], now: dat
     meters = sorted({row.meter for row in installs.values()})
     ids = sorted({row.meter_id for row in installs.values()})
     live = reader.find(Command, account__in=names, state__in=journal.LIVE_STATES, order=("account", "requested"))
-    sealed = reader.find(
-        SealedForecast,
-        account__in=names,
-        sealed_at__le=now - SEALED_AGO,
-        sealed_at__gt=now - SEALED_WITHIN,
-        order=("account", "sealed_at"),
-    )
+    states = {row.account: row for row in reader.find(AccountState, account__in=names)}
+    epochs = sorted({0, *(row.epoch for row in states.values())})
     return _Rows(
-        states={row.account: row for row in reader.find(AccountState, account__in=names)},
+        states=states,
         installs=installs,
         points={row.meter_id: row for row in reader.find(MeterPoint, meter_id__in=ids)},
+        places={
+            row.meter_id: row
+            for row in (reader.find(RegisterPlace, meter_id__in=ids) if ids else [])
+            if row.channel == Channel.IMPORT
+        },
         balances=_balances(reader, names),
         pending=_lists(reader.find(Payment, account__in=names, status="pending", order="received")),
         failed=_lists(reader.find(Payment, account__in=names, status="failed", order="received")),
@@ -143,10 +151,29 @@ def _gather(reader: Reader, names: list[str], facts: dict[str, Signal], now: dat
         },
         holds=_lists(_in_force(reader.find(Hold, account__in=["", *names], order="hold"), now)),
         locks=_lists(_in_force(reader.find(SafetyLock, account__in=["", *names], order="lock"), now)),
-        notices=_lists(reader.find(Notice, account__in=names, order=("created", "notice"))),
-        sealed={row.account: row for row in sealed},
+        notices=_lists(reader.find(Notice, account__in=names, epoch__in=epochs, order=("created", "notice"))),
+        sealed=_sealed(reader, names, now),
         facts=facts,
     )
+
+
+def _sealed(reader: Reader, names: list[str], now: datetime) -> dict[str, SealedForecast]:
+    """Each account's newest forecast of those that may count for G6; most were sealed in the last day that may."""
+    found: dict[str, SealedForecast] = {}
+    latest, left = now - SEALED_AGO, names
+    for earliest in (latest - SEALED_DAILY, now - SEALED_WITHIN):
+        rows = reader.find(
+            SealedForecast,
+            account__in=left,
+            sealed_at__le=latest,
+            sealed_at__gt=earliest,
+            order=("account", "sealed_at"),
+        )
+        found |= {row.account: row for row in rows}
+        latest, left = earliest, [name for name in left if name not in found]
+        if not left:
+            break
+    return found
 
 
 def _balances(reader: Reader, names: list[str]) -> dict[str, int]:
@@ -176,7 +203,8 @@ def _build(account: Account, rows: _Rows, world: World) -> Case:
     name = account.account
     state = rows.states.get(name) or AccountState(name)
     install = rows.installs.get(name)
-    notices = [row for row in rows.notices.get(name, []) if row.epoch == state.epoch]
+    all_notices = rows.notices.get(name, [])
+    notices = [row for row in all_notices if row.epoch == state.epoch]
     return Case(
         account=name,
         meter=install.meter if install else "",
@@ -197,8 +225,7 @@ def _build(account: Account, rows: _Rows, world: World) -> Case:
         last_bill_micro=rows.bills[name][-1].total_micro if name in rows.bills else 0,
         **_overdue(account, rows.balances.get(name, 0), rows.bills.get(name, []), world),
         epoch=state.epoch,
-        read_end=state.accrued_to,
-        read_flags=0,
+        **_read(rows.places.get(install.meter_id) if install else None, state, world.outlooks.get(name)),
         **_metal(install, account, rows, world),
         service=rows.wanted[name].service if name in rows.wanted else Service.CONNECTED,
         live_command=rows.live[name].command if name in rows.live else "",
@@ -213,13 +240,35 @@ def _build(account: Account, rows: _Rows, world: World) -> Case:
         migrated=account.migrated,
         closed=account.closed,
         contact_confirmed=account.contact_confirmed,
-        alerts=tuple(sorted({row.rung for row in notices})),
+        alerts=tuple(sorted({row.rung for row in all_notices if row.epoch == state.epoch or _lasting(row)})),
         delivered=_delivered(notices),
         **_ahead(rows.sealed.get(name), world.outlooks.get(name)),
         **_facts(account, state, rows.facts, world),
         policy_version=world.policies[account.klass].id,
         book_hash=state.book_hash,
     )
+
+
+def _lasting(row: Notice) -> bool:
+    """Whether a notice was told for longer than its credit epoch: one of a tier, for its ladder's period."""
+    return row.code == "over_tier" and row.rung.count(".") > 1
+
+
+def _read(place: RegisterPlace | None, state: AccountState, outlook: Outlook | None) -> dict[str, Any]:
+    """End and flags of the last read: the register's place, the last rated slot, the last stored interval.
+
+    A register that waits behind a suspect read, or that an estimate moved, spoils the read until a good one clears it.
+    """
+    flags = Flag(outlook.read_flags if outlook else 0)
+    if place is None:
+        return {"read_end": state.accrued_to, "read_flags": int(flags)}
+    if place.suspect_end is not None:
+        flags |= Flag.SUSPECT
+    if place.estimated:
+        flags |= Flag.ESTIMATED
+    known = [place.end] if not place.estimated else []
+    ends = [*known, *([state.accrued_to] if state.accrued_to is not None else [])]
+    return {"read_end": max(ends, default=None), "read_flags": int(flags)}
 
 
 def _pending(payments: list[Payment], failed: list[Payment], state: AccountState) -> dict[str, Any]:
@@ -298,6 +347,8 @@ def _ahead(sealed: SealedForecast | None, outlook: Outlook | None) -> dict[str, 
         "hours_left": outlook.hours_p10 if outlook else None,
         "hours_left_p50": outlook.hours_p50 if outlook else None,
         "kwh_left": outlook.wh_left if outlook else None,
+        "tier": outlook.tier if outlook else None,
+        "tier_period": outlook.tier_period if outlook else "",
     }
 
 

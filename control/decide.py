@@ -9,8 +9,11 @@ from ingest.records import RelayState
 
 
 def decide(case: Case, policy: Policy) -> Decision:
-    """What to do about one account now; its id is derived from case, policy and verdict."""
-    seen = verdicts.view(case, policy)
+    """What to do about one account now; its id is derived from case, policy and verdict.
+
+    A case ``at_send`` is judged as strictly as the send was, so that its record alone re-derives every guard of it.
+    """
+    seen = verdicts.view(case, policy, at_send=case.at_send)
     chosen = judge(seen)
     body = dumps(case)
     return Decision(
@@ -25,6 +28,11 @@ def decide(case: Case, policy: Policy) -> Decision:
         policy_version=policy.id,
         case=body,
     )
+
+
+def verdict(case: Case, policy: Policy) -> str:
+    """What ``decide`` would say, without the record of it: for a screen over many cases."""
+    return judge(verdicts.view(case, policy)).verdict
 
 
 def judge(seen: View) -> verdicts.Verdict:

@@ -165,13 +165,12 @@ class Engine:
         """Work out how long everybody's money lasts; the first time of each day it is sealed."""
         world = self.world()
         cases = self.store.read(lambda reader: assemble.cases(reader, None, world))
+        ahead = self.store.read(lambda reader: outlooks.ahead(reader, self.books, world.now))
         meters: dict[str, list[int]] = {}
         for row in self.store.read(lambda reader: reader.find(Install, order="meter_id")):
             meters.setdefault(row.account, []).append(row.meter_id)
         self._outlooks = await self._offload(
-            lambda: outlooks.outlooks(
-                self.store, cases, meters, self.policies, world.now, days=self.settings.history_days
-            )
+            lambda: outlooks.outlooks(self.store, cases, meters, self.policies, ahead, days=self.settings.history_days)
         )
         today = f"{world.now:%Y-%m-%d}"
         sealed = self.store.read(lambda reader: reader.get(Signal, SEALED))
@@ -266,6 +265,8 @@ class Engine:
             return result
 
         result = await self._commit(Priority.MONEY, work)
+        if (known := self._outlooks.get(payment.account)) is not None:  # hours left of before the payment are not left
+            self._outlooks[payment.account] = replace(known, hours_p10=None, hours_p50=None, wh_left=None)
         self.wake()
         return result
 

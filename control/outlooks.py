@@ -1,11 +1,14 @@
 """Stored intervals and charges go in; how long each account's money lasts comes out, and is sealed once a day.
 
-Use is the hourly energy of the last weeks; prices ahead are what each hour of the day cost in the last week, so that
-time of use and the tier that an account stands in carry on.
+Use is the hourly energy of the last weeks. Prices ahead are those of the account's book, hour by hour, at the tier of
+its last charge, times what the account really paid in the last week for each kWh at those prices (further energy lines).
+Where the book cannot tell them, they are what each hour of the day cost in the last week.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +17,12 @@ import pyarrow as pa
 from control import credit, forecast
 from control.assemble import Outlook
 from control.policy import Policy
+from control.prices import Prices
 from control.records import Case, SealedForecast
+from storage.records import Account
 from storage.store import Store
+from storage.unit import Reader
+from tariff.model import Book
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -26,26 +33,48 @@ _MICRO_PER_KWH = 1000  # micro per Wh to micro per kWh
 
 def outlooks(
     store: Store, cases: Mapping[str, Case], meters: Mapping[str, Sequence[int]], policies: Mapping[str, Policy],
-    now: datetime, *, days: int,
+    prices_ahead: Prices, *, days: int,
 ) -> dict[str, Outlook]:  # fmt: skip
-    """Hours left of every account of ``cases``; ``meters`` are the surrogate ids of each account's meters."""
-    end = now.replace(minute=0, second=0, microsecond=0)
+    """Hours left of every account of ``cases``; ``meters`` are the surrogate ids of each account's meters.
+
+    ``prices_ahead`` holds the books' prices from the full hour on at which everything here begins.
+    """
+    end = prices_ahead.start
     ids = sorted({meter for name in cases for meter in meters.get(name, ())})
     if not ids:
         return {}
-    use = _hourly(store.intervals(end - timedelta(days=days), end, ids), end, days * DAY_H)
-    prices = _prices(store.charges(end - timedelta(days=PRICE_DAYS), end, ids), end)
+    intervals = store.intervals(end - timedelta(days=days), end, ids)
+    use, flags = _hourly(intervals, end, days * DAY_H), _last(intervals, "flags")
+    charges = store.charges(end - timedelta(days=PRICE_DAYS), end, ids)
+    prices, tiers = _prices(charges, end), _last(charges, "tier")
+    paid = _paid(charges)
     found = {}
     for name, case in cases.items():
         mine = [meter for meter in meters.get(name, ()) if meter in use]
-        price = next((prices[meter] for meter in mine if meter in prices), None)
-        if not mine or price is None:
+        rated = next((meter for meter in mine if meter in prices), None)
+        if rated is None:
             continue
+        book = prices_ahead.of(name)
+        price = prices[rated]
+        if book is not None and (list_price := book.at(tiers[rated])) is not None:
+            price = np.maximum(np.rint(list_price * paid.get(rated, 1.0)), 1).astype(np.int64)
         left = credit.available(case) - policies[case.klass].disconnection_balance_micro
         history = np.sum([use[meter] for meter in mine], axis=0)
         hours = forecast.hours_left(_known(history), end, left, forecast.by_price(price))
-        found[name] = Outlook(hours.p10, hours.p50, hours.wh_left)
+        restart = book.restart if book is not None else ""
+        found[name] = Outlook(
+            hours.p10, hours.p50, hours.wh_left,
+            tier=tiers[rated] if restart else None,
+            tier_period=prices_ahead.period(name, restart),
+            read_flags=reduce(or_, (flags[meter] for meter in mine), 0),
+        )  # fmt: skip
     return found
+
+
+def ahead(reader: Reader, books: Mapping[str, Book], now: datetime) -> Prices:
+    """The prices of every account's book from the last full hour on."""
+    accounts = {row.account: (row.book, row.attributes) for row in reader.find(Account)}
+    return Prices(books, accounts, now.replace(minute=0, second=0, microsecond=0))
 
 
 def seal(case: Case, outlook: Outlook | None, now: datetime) -> SealedForecast:
@@ -91,6 +120,29 @@ def _prices(table: pa.Table, end: datetime) -> dict[int, Ints]:
         price = np.where(energy > 0, money / np.maximum(energy, 1.0), mean)
         found[int(number)] = np.maximum(np.rint(price * _MICRO_PER_KWH), 1).astype(np.int64)
     return found
+
+
+def _last(table: pa.Table, column: str) -> dict[int, int]:
+    """The newest value of a column by meter."""
+    meter = table.column("meter_id").to_numpy()
+    order = np.lexsort((table.column("end").to_numpy(), meter))
+    newest = np.flatnonzero(np.append(np.diff(meter[order]) != 0, True)) if order.size else order
+    values = table.column(column).to_numpy()
+    return dict(zip(meter[order][newest].tolist(), values[order][newest].tolist(), strict=True))
+
+
+def _paid(table: pa.Table) -> dict[int, float]:
+    """Money charged over the price list's money, by meter: above one where other energy lines come on top."""
+    meter = table.column("meter_id").to_numpy()
+    price = table.column("price").to_numpy().astype(np.float64)
+    micro_per_wh = price * 10.0 ** (6 - 3 - table.column("price_scale").to_numpy().astype(np.float64))
+    listed = table.column("energy_wh").to_numpy().astype(np.float64) * micro_per_wh
+    micro = table.column("amount_micro").to_numpy().astype(np.float64)
+    numbers, place = np.unique(meter, return_inverse=True)
+    sums = np.bincount(place, weights=listed, minlength=numbers.size)
+    money = np.bincount(place, weights=micro, minlength=numbers.size)
+    known = np.flatnonzero((sums > 0) & (money > 0))
+    return dict(zip(numbers[known].tolist(), (money[known] / sums[known]).tolist(), strict=True))
 
 
 def _columns(table: pa.Table, end: datetime, hours: int) -> tuple[Ints, Ints]:

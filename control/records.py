@@ -205,6 +205,7 @@ class Case:
     debt_share_percent: int = 0  # of each payment
     debt_cap_week_micro: int = 0
     debt_week_micro: int = 0  # taken in this week already
+    at_send: bool = False  # judged at the send: guards ask for what only a session with the meter can show
 
 
 @dataclass(frozen=True, slots=True)

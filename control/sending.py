@@ -41,7 +41,7 @@ def send(unit: Unit, command_id: str, world: World) -> Command | None:
     if not fences.lift(unit, command.meter, command.fence) and fences.last(unit, command.meter) != command.fence:
         _outfenced(unit, command, world)
         return None
-    judged = decide.decide(case, policy)  # the record of every guard as it stood when the order left
+    judged = decide.decide(replace(case, at_send=True), policy)  # every guard as it stood when the order left
     unit.add(judged)
     return journal.advance(unit, command, Event.SEND, world.now, detail=judged.decision, outcome="")
 

@@ -214,6 +214,7 @@ MAY_DO_IO = (
     "control.replay",
     "control.sending",
     "control.settle",
+    "control.tallies",
     "control.visits",
     "control.watchdog",
     "control.workorders",

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from control import invariants
+from control import decide, explain, invariants
+from control.canonical import loads
 from control.records import (
     Action,
+    Case,
     CommandEvent,
     CommandState,
     Decision,
@@ -191,3 +193,14 @@ def test_since_looks_through_the_new_part_of_the_journals_only(rig: Rig) -> None
     later = NOW + timedelta(days=1)
     found = rig.store.read(lambda reader: invariants.check(reader, rig.clock.now(), rig.settings, since=later))
     assert found == [] and rig.find(Incident) == []
+
+
+def test_the_record_of_a_send_re_derives_every_guard_as_strictly_as_the_send(rig: Rig) -> None:
+    sent = next(row for row in rig.find(CommandEvent, event="send") if row.command == rig.commands()[0].command)
+    record = rig.get(Decision, sent.detail)
+    assert isinstance(record, Decision)
+    case = loads(Case, record.case)
+    assert case.at_send and explain.holds_up(record, rig.rules)
+    stale = replace(case, fresh_read_at=case.now - HOUR, serial_seen_at=case.now - HOUR)
+    false = [guard.name for guard in decide.decide(stale, rig.rules).guards if not guard.value]
+    assert false == ["G2", "G12"], "a decision before the send would have let these pass"
