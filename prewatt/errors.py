@@ -78,7 +78,7 @@ def translate(error: BaseException) -> ShellError | None:
         known = getattr(sys.modules.get(module), name, None)
         if isinstance(known, type) and isinstance(error, known):
             hint = str(getattr(error, "hint", "") or attempt)
-            return kind(str(error), attempt=hint)
+            return kind(str(error).removesuffix(f" ({hint})"), attempt=hint)
     if isinstance(error, OSError) and error.filename:
         return ShellError(f"{error.strerror or type(error).__name__}", which=str(error.filename))
     return None

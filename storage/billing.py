@@ -73,8 +73,9 @@ def compute(
     """Compute the bills of ``period`` (YYYY-MM), by account, each on its own book or all on ``book``.
 
     With ``book`` meters without an account are billed too, under their own number. Accounts with nothing in the period
-    are left out. Raises KeyError for a book or account that does not exist.
+    are left out. Raises KeyError for a book or account that does not exist, ValueError for a period that is none.
     """
+    datetime.fromisoformat(f"{period}-01")
     installs, points, accounts = store.read(lambda r: (r.find(Install), r.find(MeterPoint), r.find(Account)))
     known = {one.account: one for one in accounts}
     if book is not None:

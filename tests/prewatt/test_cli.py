@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,31 @@ def test_reads_are_rated_and_billed_once(accounts: Path, home: Path, run: Run, t
     what_if = run("bill", "2026-01", "--book", "guangzhou-residential", "-o", "json").json
     assert what_if["bills"][0]["book"] == "guangzhou-residential"
     assert "posted" not in what_if
+
+
+def test_half_hours_of_a_listed_meter_are_priced_by_a_series_of_the_home(home: Path, run: Run, tmp_path: Path) -> None:
+    """The shipped book's prices lie in the home's books folder; the meter's slots are those of its file."""
+    (tmp_path / "accounts.csv").write_text("account,meter,book\nA1,M1,london-flat-2013\n", encoding="utf-8")
+    assert run("accounts", "import", tmp_path / "accounts.csv").code == 0
+    slots = [datetime(2013, 1, 1) + timedelta(minutes=30 * n) for n in range(31 * 48)]
+    reads = ["meter,start,kwh", *(f"M1,{at.isoformat()}Z,{'1' if at.minute else '3'}" for at in slots)]
+    (tmp_path / "reads.csv").write_text("\n".join(reads) + "\n", encoding="utf-8")
+    assert run("reads", "import", tmp_path / "reads.csv").code == 0
+    assert run("rate", "-o", "json").json["charges"] == len(slots)
+    asked = ("bill", "2013-01", "--book", "london-dynamic-2013", "-o", "json")
+    told = run(*asked)
+    assert (told.code, "london_dtou_2013_halfhourly.csv" in told.json["error"]) == (1, True)
+    bands = [f"{at:%d/%m/%Y %H:%M},{'High' if at.minute else 'Low'}" for at in slots]
+    (home / "books" / "london_dtou_2013_halfhourly.csv").write_text("\n".join(bands) + "\n", encoding="utf-8")
+    (bill,) = run(*asked).json["bills"]
+    lines = {line["period"]: (line["quantity"], line["amount"]) for line in bill["lines"]}
+    assert lines == {"Low": (str(31 * 24 * 3), "89.06"), "High": (str(31 * 24), "499.97")}
+    assert (bill["total"], bill["complete"]) == ("589.03", True)
+
+
+@pytest.mark.parametrize("period", ["2013-13", "January", "2013"])
+def test_a_period_that_is_none_is_a_mistake_of_the_command_line(home: Path, run: Run, period: str) -> None:
+    assert run("bill", period, "-o", "json").code == 2
 
 
 def test_a_payment_file_is_taken_whole_and_once(accounts: Path, run: Run, tmp_path: Path) -> None:
