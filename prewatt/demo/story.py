@@ -26,6 +26,7 @@ DAYS = 10
 WAIT_S = 25.0
 TOPUP = "2000.00"
 PERSON = "operator:li.wei"
+LOW = ("warning", "stop", "final")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,7 @@ def _meter(on: Stage) -> str:
 async def _payment(on: Stage, told: Told) -> None:
     """The payment by webhook, the same once more, and the light back on: 1:1 from here."""
     on.clock.jump(on.clock.now() + timedelta(minutes=20))
-    balance = on.store.read(lambda r: r.balance(f"customer:{STAR}"))
+    balance, paid_at = on.store.read(lambda r: r.balance(f"customer:{STAR}")), on.clock.now()
     status, answer = await on.post("QK7-2041", STAR, TOPUP)
     committed = time.monotonic()
     if status != 200:
@@ -242,6 +243,8 @@ async def _payment(on: Stage, told: Told) -> None:
     relay = (await on.order(do="relays"))["relays"][_meter(on)]
     if relay != "closed":
         raise DemoFailed(f"the engine says verified, the relay is {relay}")
+    if scared := on.store.read(lambda r: r.find(Notice, account=STAR, code__in=LOW, created__ge=paid_at)):
+        raise DemoFailed(f"whoever has paid was told {scared[0].text}")
     told.add("reconnected", on.clock.now(), f"relay closed, verified {told.paid_to_power_s} s after the payment")
 
 
