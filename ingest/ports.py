@@ -28,7 +28,7 @@ class Clock(Protocol):
 
 
 class Stream(Protocol):
-    """A byte stream. ``read`` returns b"" at the end; errors are OSError; time-outs are the caller's (asyncio.timeout)."""
+    """A byte stream. ``read`` returns b"" at the end; errors are OSError; time-outs are the caller's."""
 
     async def read(self, limit: int) -> bytes: ...
     async def write(self, data: bytes) -> None: ...
