@@ -1,8 +1,8 @@
 """Stored intervals and charges go in; how long each account's money lasts comes out, and is sealed once a day.
 
 Use is the hourly energy of the last weeks. Prices ahead are those of the account's book, hour by hour, at the tier of
-its last charge, times what the account really paid in the last week for each kWh at those prices (further energy lines).
-Where the book cannot tell them, they are what each hour of the day cost in the last week.
+its last charge, times what the account really paid in the last week for each kWh at those prices (further lines of
+energy). Where the book cannot tell them, they are what each hour of the day cost in the last week.
 """
 
 from collections.abc import Mapping, Sequence
