@@ -133,6 +133,7 @@ class Stage:
         await self.providers()
         self.engine.wake()
         await self._wait(lambda: self._behind(at), f"no read of {at.isoformat()}Z from")
+        await self._wait(lambda: self._unfinished(at), "the cycle did not end:")
 
     async def _wait(self, missing: Callable[[], list[str]], what: str) -> None:
         until = time.monotonic() + HOUR_TIMEOUT_S
@@ -140,7 +141,7 @@ class Stage:
             if self.daemon.stop.is_set():
                 raise DemoFailed(self.daemon.failed or "stopped")
             if time.monotonic() > until:
-                raise DemoFailed(f"{what} {len(names)} meters: {', '.join(names[:5])}")
+                raise DemoFailed(f"{what} {len(names)}: {', '.join(names[:5])}")
             await asyncio.sleep(0.01)
 
     def _unseen(self) -> list[str]:
@@ -152,6 +153,11 @@ class Stage:
         """The payment providers' word, at this time, that nothing is missing."""
         for channel in sorted({**self.engine.settings.payment_channels, **self.engine.settings.used_channels}):
             await self.engine.reconciled(channel, "demo")
+
+    def _unfinished(self, at: datetime) -> list[str]:
+        """The hour's cycle, until forecast and decisions are done too: the clock must not jump under them."""
+        ended = self.engine.turns().get("cycle")
+        return [] if ended is not None and ended >= at else [f"{at.isoformat()}Z"]
 
     def _behind(self, at: datetime) -> list[str]:
         states = self.store.read(lambda r: {row.account: row.accrued_to for row in r.find(AccountState)})
