@@ -8,11 +8,11 @@ import asyncio
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
-from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from storage.state import STATE_FILE, connect
 from storage.store import Store
@@ -68,11 +68,11 @@ class Watch:
             self._turns.pop(oldest, None)
 
 
-async def changes(watch: Watch, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
+async def changes(watch: Watch, gone: Callable[[], bool]) -> AsyncIterator[str]:
     """Server-sent events: one ``change`` at once and after every commit, until ``gone``."""
     last, quiet = "", 0.0
     yield f"retry: {RETRY_MS}\n\n"
-    while not await gone():
+    while not gone():
         token = watch.token
         if token != last:
             last, quiet = token, 0.0
@@ -84,6 +84,32 @@ async def changes(watch: Watch, gone: Callable[[], Awaitable[bool]]) -> AsyncIte
         quiet += POLL_S
 
 
-def stream(watch: Watch, request: Request, headers: dict[str, str]) -> StreamingResponse:
-    """The stream of one open page."""
-    return StreamingResponse(changes(watch, request.is_disconnected), media_type="text/event-stream", headers=headers)
+class Stream(Response):
+    """The stream of one open page; it ends when the page leaves, and whole when the server stops."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, watch: Watch, headers: Mapping[str, str]) -> None:
+        """Nothing is sent yet."""
+        super().__init__(headers=headers)
+        del self.headers["content-length"]
+        self._watch = watch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the peer is gone."""
+        del scope
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        left = asyncio.ensure_future(_left(receive))
+        try:
+            async for line in changes(self._watch, left.done):
+                await send({"type": "http.response.body", "body": line.encode(), "more_body": True})
+        except asyncio.CancelledError:
+            pass  # the server stops: the peer gets a whole answer and asks again
+        left.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _left(receive: Receive) -> None:
+    """Wait until the peer has closed."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -79,6 +79,7 @@ async def series(console: Console, request: Request) -> Response:
     view = await _view(console, request)
     if isinstance(view, Response):
         return view
+    words = console.words(request)
     points = {
         "sign": sign(view.currency),
         "zone": view.frame.zone,
@@ -87,7 +88,8 @@ async def series(console: Console, request: Request) -> Response:
         "warn": view.warn_micro / 1e6,
         "cut": view.cut_micro / 1e6,
         "load": [[_epoch(b.end), b.energy_wh / 1000, b.tier, b.period] for b in view.bars],
-        "periods": dear(view),
+        "periods": (periods := dear(view)),
+        "period_names": [words.code("period", name) for name in periods],
     }
     return JSONResponse(points, headers=HEADERS)
 
@@ -151,7 +153,8 @@ async def listing(console: Console, request: Request) -> Response:
 
 async def stream(console: Console, request: Request) -> Response:
     """Word of every commit."""
-    return live.stream(console.watch, request, HEADERS)
+    del request
+    return live.Stream(console.watch, HEADERS)
 
 
 def _template(request: Request, page: str) -> str:

@@ -246,12 +246,9 @@ def test_events_tell_of_every_commit(lived: Lived) -> None:
     async def go() -> list[str]:
         gone = iter([False, False, True])
 
-        async def leave() -> bool:
-            return next(gone)
-
         first = watch.token
         assert watch.token == first
-        told = [line async for line in changes(watch, leave)]
+        told = [line async for line in changes(watch, lambda: next(gone))]
         lived.store.write(0, lambda unit: unit.event("hold", lived.clock.now(), kind="manual"))  # type: ignore[arg-type]
         assert watch.token != first
         await asyncio.gather(*[watch.once("page", lambda: calls.append(1)) for _ in range(12)])

@@ -47,7 +47,7 @@
     const paths = uPlot.paths.bars({ size: [0.8, 20], align: -1 });
     const made = kinds.map((kind) => {
       const [tier, rank] = kind.split("|").map(Number), color = css("--p" + (tier % 3));
-      return { label: words.tier.replace("{n}", tier + 1) + (series.periods.length > 1 ? " " + series.periods[rank] : ""), stroke: color, width: 1, fill: faint(color, rank), paths, points: { show: false }, value: (u, v) => (v == null ? "--" : v.toFixed(2) + " " + words.kwh) };
+      return { label: words.tier.replace("{n}", tier + 1) + (series.periods.length > 1 ? " " + series.period_names[rank] : ""), stroke: color, width: 1, fill: faint(color, rank), paths, points: { show: false }, value: (u, v) => (v == null ? "--" : v.toFixed(2) + " " + words.kwh) };
     });
     const data = [series.load.map((b) => b[0]), ...kinds.map((kind) => series.load.map((b) => (b[2] + "|" + series.periods.indexOf(b[3]) === kind ? b[1] : null)))];
     put("load", load, { tzDate: zoned(series.zone), axes: axes((x) => x + " " + words.kwh), scales: { y: { range: (u, low, high) => [0, (high || 1) * 1.1] } }, series: [{ label: words.time, value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...made] }, data, kinds.join());
