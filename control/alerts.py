@@ -133,8 +133,8 @@ def _final(case: Case, policy: Policy, raised: frozenset[str]) -> Iterator[str]:
     """The last notice, when it is the only thing missing: all other guards hold (approval too) and supply is on."""
     if case.relay is not RelayState.CLOSED or case.live_action == Action.CONNECT or not _may_be_cut(case, policy):
         return
-    others = (guard.value for guard in guards.evaluate(case, policy) if guard.name != "G6")
-    if all(others) and only_final_missing(case, policy):
+    others = (check(case, policy, False) for name, check in guards.CHECKS.items() if name != "G6")
+    if all(guard.value for guard in others) and only_final_missing(case, policy):
         yield from _numbered(case, raised, FINAL, timedelta(hours=policy.final_valid_h))
 
 

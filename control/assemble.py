@@ -126,10 +126,8 @@ def _gather(reader: Reader, names: list[str], facts: dict[str, Signal], now: dat
     meters = sorted({row.meter for row in installs.values()})
     ids = sorted({row.meter_id for row in installs.values()})
     live = reader.find(Command, account__in=names, state__in=journal.LIVE_STATES, order=("account", "requested"))
-    states = {row.account: row for row in reader.find(AccountState, account__in=names)}
-    epochs = sorted({0, *(row.epoch for row in states.values())})
     return _Rows(
-        states=states,
+        states={row.account: row for row in reader.find(AccountState, account__in=names)},
         installs=installs,
         points={row.meter_id: row for row in reader.find(MeterPoint, meter_id__in=ids)},
         places={
@@ -151,7 +149,7 @@ def _gather(reader: Reader, names: list[str], facts: dict[str, Signal], now: dat
         },
         holds=_lists(_in_force(reader.find(Hold, account__in=["", *names], order="hold"), now)),
         locks=_lists(_in_force(reader.find(SafetyLock, account__in=["", *names], order="lock"), now)),
-        notices=_lists(reader.find(Notice, account__in=names, epoch__in=epochs, order=("created", "notice"))),
+        notices=_lists(reader.find(Notice, account__in=names, order=("created", "notice"))),
         sealed=_sealed(reader, names, now),
         facts=facts,
     )

@@ -41,7 +41,7 @@ class Dispatcher:
         self._tell = tell
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._gateways: dict[str, str] = {}  # command under way -> its gateway
-        self._quiet: tuple[int | None, datetime] = (None, _EPOCH)  # commits at the last look, until when none is due
+        self._quiet: tuple[int | None, datetime, datetime] = (None, _EPOCH, _EPOCH)  # at these commits none is due
         self.draining = False  # no new disconnections leave any more
         self.failure: BaseException | None = None
         self.wake: Callable[[], None] = lambda: None
@@ -66,10 +66,11 @@ class Dispatcher:
         Where nothing was due and nothing has been committed since, nothing is read before the next one's time.
         """
         world, stamp = self._world(), self._store.commits
-        if stamp is not None and stamp == self._quiet[0] and world.now < self._quiet[1]:
+        known, since, until = self._quiet
+        if stamp is not None and stamp == known and since <= world.now < until:
             return 0
         due, soonest = self._store.read(lambda reader: self._due(reader, world))
-        self._quiet = (None, _EPOCH) if due else (stamp, soonest)
+        self._quiet = (None if due else stamp, world.now, soonest)
         started = 0
         for command, point in due:
             if command.command in self._tasks or len(self._tasks) >= world.settings.concurrency:

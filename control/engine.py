@@ -332,7 +332,8 @@ class Engine:
             "notify": Every(self.settings.notify_s, self.notify),
             "publish": Every(self.settings.publish_s, self.publish),
         }
-        stopper = asyncio.ensure_future(self._stops(stop))
+        stopper = asyncio.ensure_future(stop.wait())
+        stopper.add_done_callback(lambda _: self._wake.set())  # so that a pause waits for one thing only
         try:
             while not stop.is_set():
                 self.dispatcher.check()
@@ -360,11 +361,6 @@ class Engine:
     def turns(self) -> dict[str, datetime]:
         """When the last finished turn of each job was started; a job that has not finished one is missing."""
         return {name: job.ended for name, job in self.jobs.items() if job.ended is not None}
-
-    async def _stops(self, stop: asyncio.Event) -> None:
-        """Wake the loop when the stop comes, so that a pause waits for one thing only."""
-        await stop.wait()
-        self._wake.set()
 
     async def _pause(self) -> None:
         """Until somebody wakes us or the turn is over."""

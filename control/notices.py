@@ -98,7 +98,7 @@ class Sender:
         self._clock = clock
         self._channels = channels
         self._limits = limits
-        self._quiet: tuple[int | None, datetime] = (None, datetime.min)  # commits at the last look, until when idle
+        self._quiet: tuple[int | None, datetime, datetime] = (None, datetime.min, datetime.min)  # then none is due
 
     async def run_once(self) -> int:
         """Send what is due and ask for receipts that are out; how many notices were touched.
@@ -106,12 +106,13 @@ class Sender:
         Where nothing was due and nothing has been committed since, nothing is read before the next one's time.
         """
         now, stamp = settings.to_ms(self._clock.now()), self._store.commits
-        if stamp is not None and stamp == self._quiet[0] and now < self._quiet[1]:
+        known, since, until = self._quiet
+        if stamp is not None and stamp == known and since <= now < until:
             return 0
         queued, sent, soonest = self._store.read(
             lambda reader: (self._due(reader, "queued", now), self._due(reader, "sent", now), _soonest(reader))
         )
-        self._quiet = (None, datetime.min) if queued or sent else (stamp, soonest)
+        self._quiet = (None if queued or sent else stamp, now, soonest)
         turn = asyncio.Semaphore(self._limits.notice_concurrency)
 
         by_account: dict[str, list[Notice]] = {}

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from control import alerts, assemble, breaker, carry, incidents, signals
+from control import assemble, breaker, carry, incidents, signals
 from control.assemble import World
 from control.breaker import Counts, Request
-from control.decide import decide
+from control.decide import verdict
 from control.records import Action, Case, Command, CommandState
 from control.signals import Signal
+from control.verdicts import NONE
 from storage.records import Account
 from storage.store import Store
 from storage.unit import Reader, Unit
@@ -44,10 +45,10 @@ async def decide_all(store: Store, world: World, accounts: Sequence[str] | None 
     due: list[str] = []
     cutting: list[Case] = []
     for name, case in cases.items():
-        verdict = decide(case, world.policies[case.klass]).verdict
-        if verdict in CUTTING:
+        found = verdict(case, world.policies[case.klass])
+        if found in CUTTING:
             cutting.append(case)
-        if verdict != "none" or case.live_action == Action.DISCONNECT or _due(case, world):
+        if found != NONE or case.live_action == Action.DISCONNECT:
             due.append(name)
     waiting = await _admit(store, cutting, cases, world, report)
     size = world.settings.slice_size
@@ -61,10 +62,6 @@ async def decide_all(store: Store, world: World, accounts: Sequence[str] | None 
             if one.read_back:
                 report.read_back.append(one.decision.account)
     return report
-
-
-def _due(case: Case, world: World) -> bool:
-    return bool(alerts.due(case, world.policies[case.klass]))
 
 
 def _slice(unit: Unit, names: Sequence[str], world: World, waiting: frozenset[str]) -> list[carry.Carried]:

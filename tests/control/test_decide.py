@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from control import decide, explain, guards, verdicts
+from control import alerts, decide, explain, guards, verdicts
 from control.canonical import dumps, loads
 from control.errors import CanonicalError
 from control.records import Action, Case, Decision, Service
@@ -196,6 +196,14 @@ def cases(draw: st.DrawFn) -> Case:
     changes = {name: draw(fields[name]) for name in names}
     live = draw(st.sampled_from([{}, LIVE_CUT, LIVE_ON]))
     return ready_to_cut(**(changes | live))
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases())
+def test_the_screen_says_what_the_decision_says_and_drops_no_notice(case: Case) -> None:
+    found = decide.verdict(case, POLICY)
+    assert found == decide.decide(case, POLICY).verdict
+    assert found != verdicts.NONE or alerts.due(case, POLICY) == ()
 
 
 @settings(max_examples=300, deadline=None)

@@ -122,3 +122,20 @@ def test_the_stop_ends_a_pause(tmp_path: Path) -> None:
         await asyncio.wait_for(task, 5)
 
     asyncio.run(story())
+
+
+def test_a_clock_that_was_set_back_makes_it_look_again(tmp_path: Path, reads: list[None]) -> None:
+    rig = Rig(tmp_path)
+    dispatcher, engine = rig.dispatcher(), rig.engine()
+
+    async def story() -> list[int]:
+        counts = []
+        for step_s in (0, 60, -30, -3600):
+            rig.clock.at += timedelta(seconds=step_s)
+            reads.clear()
+            dispatcher.launch()
+            await engine.notify()
+            counts.append(len(reads))
+        return counts
+
+    assert asyncio.run(story()) == [2, 0, 0, 2]

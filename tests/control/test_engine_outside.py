@@ -22,6 +22,7 @@ from control.records import (
 from control.settings import Settings
 from ingest.records import HandheldMessage, RelayState
 from storage.records import Account, Install
+from storage.store import Priority
 from tests.control.rig import DAY, HOUR, NOW, SETTINGS, Rig
 from tests.control.test_engine import dark, outbox, play
 
@@ -244,3 +245,16 @@ def test_commands_of_the_engine_carry_their_policy_and_decision(rig: Rig) -> Non
     assert command.policy_version == rig.rules.id and command.action is Action.DISCONNECT
     assert command.valid_until - command.requested == timedelta(minutes=45)
     assert isinstance(command.requested, datetime)
+
+
+@pytest.mark.parametrize(("ages_h", "newest"), [([80, 71, 200], 80), ([500, 300], 300), ([71, 745], None)])
+def test_the_newest_forecast_that_may_count_is_taken(tmp_path: Path, ages_h: list[int], newest: int | None) -> None:
+    rig = Rig(tmp_path)
+    rig.put(*(replace(rig.get(Account, "A1"), account=name) for name in ("B1", "B2")))  # type: ignore[type-var]
+    seals = [SealedForecast("B1", NOW - age * HOUR, NOW - HOUR) for age in ages_h]
+    seals += [SealedForecast("B2", NOW - 90 * HOUR, NOW - HOUR), SealedForecast("B2", NOW - 75 * HOUR, None)]
+    rig.store.write(Priority.BATCH, lambda unit: [unit.add(seal) for seal in seals])
+    found = rig.store.read(lambda reader: assemble.cases(reader, None, rig.world()))
+    assert found["A1"].forecast_sealed_at == NOW - 4 * DAY
+    assert found["B1"].forecast_sealed_at == (NOW - newest * HOUR if newest else None)
+    assert found["B2"].forecast_sealed_at is None
