@@ -57,10 +57,13 @@ def _part(part: GroupCharges, master: Master) -> pa.Table:
 
 def _meters(accounts: Sequence[str], row: Int, end: Int, master: Master) -> Int:
     """The meter of each charge row: the one installed at the slot's end, the lowest number where there are several."""
-    meters = np.zeros(row.size, np.int64)
-    for number, account in enumerate(accounts):
+    installs = [master.by_account[account] for account in accounts]
+    only = np.array([one[0].meter_id if len(one) == 1 else 0 for one in installs], np.int64)
+    since = np.array([ms_of(one[0].start) for one in installs], np.int64)
+    meters: Int = np.where(end > since[row], only[row], 0)
+    for number in [number for number, one in enumerate(installs) if len(one) > 1]:
         mine = row == number
-        for install in sorted(master.by_account[account], key=lambda one: -one.meter_id):
+        for install in sorted(installs[number], key=lambda one: -one.meter_id):
             low = ms_of(install.start)
             high = ms_of(install.end) if install.end is not None else 1 << 62
             meters[mine & (end > low) & ((end <= high) | (meters == 0))] = install.meter_id

@@ -258,9 +258,9 @@ class Folds:
             pick, row = np.array(numbers, np.int64), np.array(rows, np.int64)
             good, slots = group.put_plain(row, energies.take(pick))
             taken[pick[good]] = True
-            mark = touched.setdefault(id(group), _Touched(group))
+            first = touched.setdefault(id(group), _Touched(group)).first
             for one, slot in zip(row[good].tolist(), slots[good].tolist(), strict=True):
-                mark.mark(one, slot)
+                first[one] = min(slot, first.get(one, slot))
         return taken
 
     def _quicken(self, account: str, start: datetime, group: Group) -> None:

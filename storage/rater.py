@@ -154,8 +154,7 @@ class Rater:
         def work(unit: Unit) -> int:
             for name, part in packed:
                 unit.append_batch(name, NAME, number, part, now)
-            for place in fresh.places:
-                unit.put(place)
+            unit.put_all(fresh.places)
             for finding in findings:
                 unit.add(finding)
             put_states(unit, moved.periods, folds.open_of)

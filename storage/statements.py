@@ -11,6 +11,7 @@ from storage.tables import DIALECT, Stored
 IN_LIMIT = 16_384
 """Most values of one ``__in`` condition (SQLite takes 32,766 parameters)."""
 
+_NEVER = sa.literal_column("0 = 1", sa.Boolean)  # not sa.false(), which takes the other conditions' values away
 Statement = tuple[str, tuple[str, ...]]
 _OPERATORS = ("in", "lt", "le", "gt", "ge", "ne", "null")
 
@@ -133,7 +134,7 @@ def _clause(column: Any, operator: str, size: int, at: int) -> Any:
     if operator == "set":
         return column.is_not(None)
     if operator == "in":
-        return column.in_([sa.bindparam(f"p{at}_{i}") for i in range(size)]) if size else sa.false()
+        return column.in_([sa.bindparam(f"p{at}_{i}") for i in range(size)]) if size else _NEVER
     bound: Any = sa.bindparam(f"p{at}")
     return {
         "eq": column == bound,

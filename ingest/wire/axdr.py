@@ -127,14 +127,19 @@ class Cursor:
 
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes."""
-        if count > self.left:
+        start, end = self.at, self.at + count
+        if end > len(self.data):
             raise WireRefusal("truncated", f"{count} bytes wanted at {self.at}, {self.left} left")
-        self.at += count
-        return self.data[self.at - count : self.at]
+        self.at = end
+        return self.data[start:end]
 
     def byte(self) -> int:
         """The next byte."""
-        return self.take(1)[0]
+        at = self.at
+        if at >= len(self.data):
+            return self.take(1)[0]
+        self.at = at + 1
+        return self.data[at]
 
     def uint(self, size: int) -> int:
         """The next big-endian unsigned integer of ``size`` bytes."""

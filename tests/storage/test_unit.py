@@ -66,6 +66,13 @@ def test_find_takes_every_condition(store: Store) -> None:
     assert store.read(lambda r: r.count(Install, account="A0")) == 3
 
 
+def test_nothing_is_in_an_empty_list_whatever_else_is_asked(store: Store) -> None:
+    put(store, Install(1, "M1", "A1", "s", T0))
+    find = {"account__in": [], "start__le": T0, "meter": "M1"}
+    assert store.read(lambda reader: reader.find(Install, order="start", limit=3, **find)) == []
+    assert store.read(lambda reader: reader.count(Install, **find)) == 0
+
+
 def test_find_orders_and_limits(store: Store) -> None:
     for n in range(5):
         put(store, Install(n, f"M{n}", f"A{n % 2}", "s", T0))
@@ -141,3 +148,18 @@ def test_a_read_is_a_snapshot(any_store: Store) -> None:
 
     assert any_store.read(look) == (0, 0)
     assert any_store.read(lambda r: r.count(Account)) == 1
+
+
+def test_put_all_writes_what_put_writes(store: Store) -> None:
+    installs = [Install(n, f"M{n}", f"A{n}", "s", T0, T0 + n * HOUR if n % 2 else None) for n in range(1, 6)]
+    events = [Event(0, T0, "a")]
+
+    def work(unit: Unit) -> None:
+        unit.put(replace(installs[0], serial="old"))
+        unit.put_all(installs)
+        unit.put_all([])
+        with pytest.raises(AppendOnly):
+            unit.put_all(events)
+
+    store.write(Priority.BATCH, work)
+    assert store.read(lambda reader: reader.find(Install)) == installs
