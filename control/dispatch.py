@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from control import assemble, commands, evidence, journal, outcomes, sending, settings, visits
 from control.assemble import World
+from control.errors import OutOfDate
 from control.outcomes import Told
 from control.records import Action, Command, CommandState
 from control.signals import Visit
@@ -24,6 +25,8 @@ from storage.writer import Priority
 
 T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1)
+CLOCK_BACK = timedelta(minutes=2)  # a step that is more than the ordinary correction of a clock
+NOTHING_LEFT = f"link_{OutOfDate.__name__}"  # the link's last look at the fence stopped the order
 Tell = Callable[[Unit, Told, World], None]
 
 
@@ -76,7 +79,8 @@ class Dispatcher:
             if command.command in self._tasks or len(self._tasks) >= world.settings.concurrency:
                 continue
             gateway = point.gateway if point else ""
-            if command.action is Action.DISCONNECT and gateway in self._gateways.values():
+            busy = gateway in self._gateways.values() or len(self._tasks) >= max(world.settings.concurrency // 2, 1)
+            if command.action is Action.DISCONNECT and busy:  # half of the places are for who comes back on
                 continue
             self._start(command, point, gateway)
             started += 1
@@ -120,7 +124,7 @@ class Dispatcher:
 
     def _due(self, reader: Reader, world: World) -> tuple[list[tuple[Command, MeterPoint | None]], datetime]:
         """Live commands whose time has come, with their meters, most urgent first; and when the soonest is due."""
-        times = [(row, due_at(row, world.settings.sent_timeout_s)) for row in journal.live(reader)]
+        times = [(row, due_at(row, world.settings.sent_timeout_s, world.now)) for row in journal.live(reader)]
         found = []
         for row in [row for row, at in times if at <= world.now][: world.settings.command_batch]:
             points = reader.find(MeterPoint, meter=row.meter)
@@ -136,8 +140,7 @@ class Dispatcher:
             if sent is None or point is None:
                 return
             await self._drive(sent, point)
-        if point is not None:
-            await self._look(command.command, point)
+        await self._look(command.command, point)
 
     def _orphan(self, unit: Unit, command_id: str) -> None:
         found = unit.get(Command, command_id)
@@ -183,7 +186,7 @@ class Dispatcher:
             sending.lapse(unit, found, world)
             return
         again = world.now + timedelta(seconds=commands.backoff_s(found.attempts + 1))
-        unit.put(replace(found, next_at=min(again, found.valid_until), outcome=why))
+        unit.put(replace(found, next_at=min(again, found.valid_until), updated=world.now, outcome=why))
 
     def _unreached(self, unit: Unit, command: Command, poll: Poll) -> None:
         """The session gave nothing: back off; what the device said is kept."""
@@ -215,26 +218,35 @@ class Dispatcher:
         order = Drive(sent.command, sent.meter, sent.action.value, sent.fence, sent.valid_until)
         answer = await self._within(self._links[point.gateway].drive(point, order))
         if not isinstance(answer, DriveOutcome):
-            answer = DriveOutcome(sent.command, self._clock.now(), DriveResult.UNKNOWN, answer)
+            result = DriveResult.UNREACHABLE if answer == NOTHING_LEFT else DriveResult.UNKNOWN
+            answer = DriveOutcome(sent.command, self._clock.now(), result, answer)
         outcome = answer
         await self._commit(lambda unit: self._told(unit, outcomes.driven(unit, sent.command, outcome, self._world())))
 
-    async def _look(self, command_id: str, point: MeterPoint) -> None:
-        """Read back; only while the command waits for evidence."""
+    async def _look(self, command_id: str, point: MeterPoint | None) -> None:
+        """Read back; only while the command waits for evidence. A meter that nobody can ask stays unknown."""
         found = self._store.read(lambda reader: reader.get(Command, command_id))
-        link = self._links.get(point.gateway)
-        if found is None or found.state not in commands.LEFT or link is None:
+        link = self._links.get(point.gateway) if point else None
+        if found is None or found.state not in commands.LEFT:
             return
-        report = await self.read_back(link, point)
+        if link is None or point is None:
+            now = settings.to_ms(self._clock.now())
+            report = RelayReport(found.meter, now, RelayState.UNKNOWN, source="no_link")
+        else:
+            report = await self.read_back(link, point)
         await self._commit(
             lambda unit: self._told(unit, outcomes.looked(unit, command_id, evidence.seen(report), self._world()))
         )
 
     async def read_back(self, link: Link, point: MeterPoint) -> RelayReport:
-        """What the relay says of itself now; silence is unknown."""
+        """What the relay says of itself now; silence is unknown, and so is an old answer or another meter's."""
+        asked = settings.to_ms(self._clock.now())
         answer = await self._within(link.relay(point))
         if isinstance(answer, RelayReport):
-            return replace(answer, at=settings.to_ms(answer.at))
+            source = "other_meter" if answer.meter != point.meter else "stale"
+            if answer.meter == point.meter and settings.to_ms(answer.at) >= asked:
+                return replace(answer, at=settings.to_ms(answer.at))
+            answer = source
         return RelayReport(point.meter, settings.to_ms(self._clock.now()), RelayState.UNKNOWN, source=answer)
 
     def _told(self, unit: Unit, told: Told) -> None:
@@ -254,8 +266,14 @@ class Dispatcher:
         return await self._store.commit(Priority.COMMAND, work)
 
 
-def due_at(command: Command, sent_timeout_s: int) -> datetime:
-    """When a live command is to be looked at: in its time, at its expiry, or when a sent one was left behind."""
+def due_at(command: Command, sent_timeout_s: int, now: datetime) -> datetime:
+    """When a live command is to be looked at: in its time, at its expiry, or when a sent one was left behind.
+
+    A command last touched "later" than now was so before the host clock was set back: it is due at once, because no
+    pause of its own is that long and who paid must not wait for the clock to catch up.
+    """
+    if command.updated > now + CLOCK_BACK:
+        return now
     if command.state is CommandState.SENT:
         return (command.sent_at or command.updated) + timedelta(seconds=sent_timeout_s)
     if command.state in (CommandState.REQUESTED, CommandState.AUTHORISED):

@@ -14,7 +14,6 @@ from typing import TypeVar
 from control import (
     assemble,
     carry,
-    evidence,
     handheld,
     notices,
     outlooks,
@@ -31,6 +30,7 @@ from control.assemble import Outlook, World
 from control.dispatch import Dispatcher
 from control.hostclock import HostClock
 from control.jobs import Every
+from control.lookback import LookBack
 from control.outcomes import Told
 from control.passes import DecideReport
 from control.policy import Policy
@@ -43,7 +43,7 @@ from ingest import drivers as installed
 from ingest.model import Driver
 from ingest.poller import CycleReport, Poller
 from ingest.ports import Clock, Link
-from ingest.records import HandheldMessage, HandheldReply, MeterPoint, Poll, RelayState
+from ingest.records import HandheldMessage, HandheldReply, MeterPoint, Poll
 from storage import catalog
 from storage.gaps import Gaps
 from storage.inbox import ReadInbox
@@ -87,6 +87,7 @@ class Engine:
         self._host = HostClock(self.settings)
         self._sender = notices.Sender(store, clock, channels, self.settings)
         self.dispatcher = Dispatcher(store, clock, links, self.world, self._tell)
+        self._back = LookBack(store, self.dispatcher, lambda: self.links, lambda: self.world())
         self._wake = asyncio.Event()
         self.dispatcher.wake = self._wake.set
         self._published: datetime | None = None
@@ -185,25 +186,8 @@ class Engine:
     async def decide(self, accounts: list[str] | None = None) -> DecideReport:
         """Decide on everybody (or on ``accounts``), and read back the relays that nobody knows."""
         report = await passes.decide_all(self.store, self.world(), accounts)
-        await self._read_back(report.read_back)
+        await self._back.accounts(report.read_back)
         return report
-
-    async def _read_back(self, accounts: list[str]) -> None:
-        """Ask relays where they stand; silence changes nothing that is known."""
-        turn = asyncio.Semaphore(self.settings.concurrency)
-
-        async def one(account: str) -> None:
-            install = self.store.read(lambda reader: assemble.meter_of(reader, account, self.now()))
-            points = self.store.read(lambda reader: reader.find(MeterPoint, meter=install.meter if install else ""))
-            link = self.links.get(points[0].gateway) if points else None
-            if link is None:
-                return
-            async with turn:
-                seen = evidence.seen(await self.dispatcher.read_back(link, points[0]))
-            if seen.state is not RelayState.UNKNOWN or seen.conflict:
-                await self._commit(Priority.COMMAND, lambda unit: visiting.observe(unit, seen.evidence))
-
-        await asyncio.gather(*[one(account) for account in accounts])
 
     async def dispatch(self) -> int:
         """Send what is queued and resolve what is unknown, as far as it comes now."""
@@ -227,6 +211,7 @@ class Engine:
 
     async def reconcile(self) -> DecideReport:
         """Look again at everybody whose supply is not simply on; call crews where a clock has run out."""
+        await self._back.strays()
         suspects = self.store.read(reconcile.suspects)
         report = await self.decide(suspects)
         await self._commit(Priority.COMMAND, lambda unit: self._crews(unit))

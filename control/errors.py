@@ -3,7 +3,8 @@
 ControlError
 ├── PolicyError       a policy file is wrong: file, line, key, what to write instead
 ├── IllegalStep       an event that a command's state does not know; names state and event
-└── CanonicalError    text that is not the canonical form of the record it should be
+├── CanonicalError    text that is not the canonical form of the record it should be
+└── OutOfDate         an order that was about to leave is void; nothing was sent
 """
 
 
@@ -35,3 +36,11 @@ class IllegalStep(ControlError):
 
 class CanonicalError(ControlError):
     """A stored record cannot be read back: another shape, or a value of another type."""
+
+
+class OutOfDate(ControlError):
+    """An order that was about to leave is void: its command has ended, or the kill switch was pulled meanwhile."""
+
+    def __init__(self, meter: str, fence: int, why: str) -> None:
+        """Name meter and fence, and what ended it."""
+        super().__init__(f"meter {meter}: the order with fence {fence} is void ({why}); nothing was sent")

@@ -5,7 +5,10 @@ marks a command as sent, and the gateway side's (row ``gateway/<meter>``), which
 leave. A duplicate or late delivery meets the second one even when the engine has long forgotten the command.
 """
 
-from control.records import Command, Fence
+from control.commands import ENDS
+from control.errors import OutOfDate
+from control.records import Action, Command, Fence
+from control.signals import KILL_SWITCH, Signal
 from storage.store import Store
 from storage.unit import Reader, Unit
 from storage.writer import Priority
@@ -45,5 +48,18 @@ class Fences:
         return self._store.read(lambda reader: last(reader, GATEWAY + meter))
 
     async def raise_to(self, meter: str, fence: int) -> None:
-        """Return only after ``fence`` is committed; never lowers it."""
-        await self._store.commit(Priority.COMMAND, lambda unit: lift(unit, GATEWAY + meter, fence))
+        """Return only after ``fence`` is committed; never lowers it. OutOfDate: the order must not leave any more."""
+        why = await self._store.commit(Priority.COMMAND, lambda unit: self._raise(unit, meter, fence))
+        if why:
+            raise OutOfDate(meter, fence, why)
+
+    def _raise(self, unit: Unit, meter: str, fence: int) -> str:
+        """The last look before bytes leave: a payment may have ended the command since its send was committed."""
+        for command in unit.find(Command, meter=meter, fence=fence):
+            if command.state in ENDS:
+                return command.state.value
+            kill = unit.get(Signal, KILL_SWITCH) if command.action is Action.DISCONNECT else None
+            if kill is not None and kill.value == "on":
+                return KILL_SWITCH
+        lift(unit, GATEWAY + meter, fence)
+        return ""

@@ -85,7 +85,7 @@ def reconnect(
     A live disconnect is superseded first, whatever its state. The reconnect clock keeps its earliest start.
     """
     for command in live(unit, meter=meter):
-        if command.action is Action.DISCONNECT:
+        if command.action is Action.DISCONNECT or command.account != account:  # or of who moved out: it goes nowhere
             advance(unit, command, Event.SUPERSEDE, at, detail=reason, outcome=reason)
         else:
             started = min(clock, command.clock_started) if command.clock_started else clock

@@ -12,6 +12,7 @@ from control.assemble import World
 from control.commands import Event
 from control.records import Action, Case, Command, CommandState, Service
 from ingest.records import RelayState
+from storage.records import Install
 from storage.unit import Unit
 
 ENDING = frozenset({"G1", "G5", "G7", "G10", "G11", "G13"})
@@ -83,9 +84,14 @@ def _ended(unit: Unit, command: Command, event: Event, world: World, why: str) -
 
 
 def protect(unit: Unit, command: Command, world: World, reason: str) -> Command:
-    """A reconnect with the next fence behind a disconnect that left and is not wanted any more."""
+    """A reconnect with the next fence behind a disconnect that left and is not wanted any more.
+
+    It is for whoever hangs on that meter now: a late copy would cut who moved in, not who moved out.
+    """
+    here = unit.find(Install, meter=command.meter, start__le=world.now, order="start")
+    here = [row for row in here if row.end is None or row.end > world.now]
     return journal.reconnect(
-        unit, command.account, command.meter, world.now,
+        unit, here[-1].account if here else command.account, command.meter, world.now,
         reason=reason, policy_version=command.policy_version, clock=command.clock_started or world.now,
     )  # fmt: skip
 

@@ -241,14 +241,14 @@ def _relay(unit: Unit, case: Case, policy: Policy, world: World) -> tuple[tuple[
         return (), ""
     for command in live:
         journal.advance(unit, command, Event.SUPERSEDE, world.now, detail="payment", outcome="payment")
-        if command.state in LEFT:
+        if command.attempts:
             incidents.file(
                 unit, "disconnect_raced_payment", world.now, account=case.account, command=command.command,
                 detail="it had left before the payment was committed; a reconnect follows at once",
             )  # fmt: skip
     ended = tuple(command.command for command in live)
     dark = case.remote_relay and _off(case) and may_return(case, policy)
-    if dark or any(command.state in LEFT for command in live):
+    if dark or any(command.attempts for command in live):  # even one read back as not moved: its copy may be late
         command = journal.reconnect(
             unit, case.account, case.meter, world.now, reason="payment", policy_version=policy.id, clock=world.now
         )

@@ -98,7 +98,7 @@ _COMMAND = TableSpec(
     name="commands",
     record=Command,
     key=("command",),
-    indexes=(("state", "priority"), ("account", "requested"), ("meter", "fence")),
+    indexes=(("state", "priority"), ("account", "requested"), ("meter", "fence"), ("valid_until",)),
     comment="Orders to relays, from wish to verified effect.",
     columns={
         "command": "id, derived from content",

@@ -7,10 +7,13 @@ from control.records import Evidence
 from control.settings import Settings
 from control.signals import Visit
 from ingest.records import Channel, Flag, Poll, RelayState
+from storage.records import Install
 from storage.unit import Unit
 
 FAULTS = frozenset({"wrong_unit", "rollover", "swap", "stale_clock", "unstable_value", "falling_register", "clock_off"})
 SPOILED = Flag.SUSPECT | Flag.CLOCK | Flag.SWAP | Flag.ROLLOVER | Flag.ESTIMATED
+OTHER_METER = "other_meter"
+CLOCK_BACK = timedelta(minutes=15)  # answers overtake each other by less
 DRIFT_S = 600  # a clock this far off is a work order, not only a finding
 
 
@@ -28,12 +31,12 @@ def keep(unit: Unit, poll: Poll, account: str, limits: Settings) -> Visit:
         power_w=poll.power_w,
         offset_s=poll.offset_s,
         monotone=monotone,
-        fault=_fault(poll, register.flags if register else 0, limits),
+        fault=OTHER_METER if _other(unit, poll) else _fault(poll, register.flags if register else 0, limits),
     )
     if poll.ok or poll.serial:
         unit.put(visit)
     found = evidence.of_poll(poll)
-    if found is not None:
+    if found is not None and visit.fault != OTHER_METER:
         observe(unit, found.evidence)
     if poll.offset_s is not None and abs(poll.offset_s) > DRIFT_S:
         workorders.order(unit, "clock_drift", account, poll.meter, cause=f"{poll.at:%Y-%m-%d}", at=visit.at)
@@ -41,9 +44,13 @@ def keep(unit: Unit, poll: Poll, account: str, limits: Settings) -> Visit:
 
 
 def observe(unit: Unit, new: Evidence) -> None:
-    """Keep newer evidence; a change of what we know is on the timeline."""
+    """Keep newer evidence; a change of what we know is on the timeline.
+
+    What was known much "later" than now was written under a clock that has been put right since: it must not hide what
+    the relay says now.
+    """
     known = unit.get(Evidence, new.meter)
-    if known is not None and known.at > new.at:
+    if known is not None and new.at < known.at <= new.at + CLOCK_BACK:
         return
     unit.put(new)
     if known is None or known.state is not new.state:
@@ -65,6 +72,14 @@ def _monotone(before: Visit | None, register_wh: int | None) -> bool | None:
     if before is None or before.register_wh is None:
         return None
     return register_wh >= before.register_wh
+
+
+def _other(unit: Unit, poll: Poll) -> bool:
+    """Whether another device answered than the one installed: its relay says nothing about this customer's."""
+    if not poll.serial:
+        return False
+    here = unit.find(Install, meter=poll.meter, end__null=True)
+    return bool(here) and poll.serial not in {row.serial for row in here}
 
 
 def _fault(poll: Poll, flags: int, limits: Settings) -> str:

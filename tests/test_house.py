@@ -206,6 +206,7 @@ MAY_DO_IO = (
     "control.jobs",
     "control.invariants",
     "control.journal",
+    "control.lookback",
     "control.notices",
     "control.outcomes",
     "control.outlooks",

@@ -105,7 +105,7 @@ def test_when_a_command_is_due(state: CommandState, changes: dict[str, Any], at:
         Action.DISCONNECT, account="A1", meter="M1", fence=1, at=NOW, decision="d", policy_version="p", reason="test"
     )
     command = replace(made, state=state, valid_until=NOW + 45 * MINUTE, **changes)
-    found = due_at(command, Settings().sent_timeout_s)
+    found = due_at(command, Settings().sent_timeout_s, NOW)
     assert found == NOW + at * MINUTE if at is not None else found < NOW
 
 
