@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -286,6 +287,7 @@ async def _running(
             await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 raise DemoFailed(f"the daemon did not start: {daemon.failed or task.exception()}")
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.stop.set)  # the terminal is gone
             yield ready
         finally:
             daemon.stop.set()
