@@ -1,6 +1,6 @@
 """A Case goes in; its decision, and the command, notices or work order that it calls for, are written in one commit."""
 
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -34,18 +34,21 @@ class Carried:
     read_back: bool = False
 
 
-def carry(unit: Unit, case: Case, world: World, *, waiting: Container[str] = ()) -> Carried:
+def carry(unit: Unit, case: Case, world: World, *, admitted: Collection[str] | None = None) -> Carried:
     """Decide on ``case`` (assembled in this transaction) and write all that follows.
 
-    ``waiting`` are accounts whose disconnection the breaker keeps for a later ring.
+    ``admitted`` are the accounts that the breaker lets be cut in this pass, and so the batch that persons approve
+    (G10); who is not among them waits, also whoever came to be due since it was asked. None: nobody asked it.
     """
+    if admitted is not None and not case.live_command and case.account in admitted:
+        case = replace(case, batch=len(admitted))
     policy = world.policies[case.klass]
     decision = decide(case, policy)
     notices.queue(unit, case, alerts.due(case, policy), world)
     command = ""
     if decision.verdict == "connect":
         command = _connect(unit, case, decision, world)
-    elif decision.verdict in ("disconnect", "request_approval") and case.account not in waiting:
+    elif decision.verdict in ("disconnect", "request_approval") and (admitted is None or case.account in admitted):
         command = _disconnect(unit, case, decision, policy, world)
     elif decision.verdict == "field_order":
         _order(unit, case, decision, world)

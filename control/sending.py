@@ -7,7 +7,7 @@ on what is committed at that moment; a reconnection by RG1 to RG4.
 from dataclasses import replace
 from datetime import timedelta
 
-from control import assemble, decide, fences, journal
+from control import assemble, decide, fences, journal, quota
 from control.assemble import World
 from control.commands import Event
 from control.records import Action, Case, Command, CommandState, Service
@@ -36,6 +36,8 @@ def send(unit: Unit, command_id: str, world: World) -> Command | None:
         allowed, why = decide.may_send(case, policy)
     else:
         allowed, why = decide.may_reconnect(case)
+    if allowed and command.action is Action.DISCONNECT and (kept := quota.held_back(unit, command, world)):
+        allowed, why = False, f"G9: breaker: {kept}"
     if not allowed:
         _held(unit, command, case, world, why)
         return None

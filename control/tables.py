@@ -98,7 +98,13 @@ _COMMAND = TableSpec(
     name="commands",
     record=Command,
     key=("command",),
-    indexes=(("state", "priority"), ("account", "requested"), ("meter", "fence"), ("valid_until",)),
+    indexes=(
+        ("state", "priority"),
+        ("account", "requested"),
+        ("meter", "fence"),
+        ("valid_until",),
+        ("action", "sent_at"),
+    ),
     comment="Orders to relays, from wish to verified effect.",
     columns={
         "command": "id, derived from content",

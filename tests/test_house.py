@@ -211,6 +211,7 @@ MAY_DO_IO = (
     "control.outcomes",
     "control.outlooks",
     "control.passes",
+    "control.quota",
     "control.reconcile",
     "control.replay",
     "control.sending",

@@ -9,6 +9,7 @@ import pytest
 from control import commands, outcomes, sending
 from control.commands import Event
 from control.records import Action, CommandEvent, CommandState, Hold, Incident, Service
+from control.signals import Signal
 from ingest.records import Drive, DriveResult, RelayState
 from storage.store import Priority
 from tests.control.rig import CNY, DAY, NOW, Crash, Rig
@@ -167,6 +168,7 @@ def test_a_payment_after_the_crash_brings_back_whoever_was_cut_by_it(rig: Rig) -
 
 def test_reconnections_leave_before_disconnections(tmp_path: Path) -> None:
     rig = Rig(tmp_path, accounts=4)
+    rig.put(Signal("breaker.released", f"{NOW:%Y-%m-%d}", NOW))
     for number in (1, 2, 3):
         order(rig, number=number)
     order(rig, Action.CONNECT, number=4)

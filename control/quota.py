@@ -1,0 +1,118 @@
+"""Committed commands and the day's forecast go in; what the breaker compares with, and who must wait, come out.
+
+The breaker is asked when a pass decides, and again when an order is about to leave: approvals, retries and earlier
+passes may have queued more than one day may send. The window is the day (UTC).
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from control import breaker
+from control.assemble import World
+from control.breaker import Counts
+from control.records import Action, Case, Command, CommandState
+from control.signals import Signal
+from storage.records import Account
+from storage.unit import Reader, Unit
+
+RELEASED = "breaker.released"
+FORESEEN = "breaker.foreseen"
+MEDIAN_WEEKS = 4
+SETTLED = (CommandState.VERIFIED, CommandState.SUPERSEDED)
+
+
+def foreseen_in(cases: Iterable[Case], now: datetime) -> int:
+    """How many of ``cases`` the sealed forecasts see run out within a day from now, or before."""
+    until = now + timedelta(days=1)
+    return sum(1 for c in cases if c.forecast_exhausts_at is not None and c.forecast_exhausts_at <= until)
+
+
+def remember_foreseen(unit: Unit, number: int, now: datetime) -> None:
+    """Keep what a pass over everybody counted, for passes over some and for the send."""
+    unit.put(Signal(FORESEEN, f"{now:%Y-%m-%d}:{number}", now))
+
+
+def foreseen_today(reader: Reader, now: datetime) -> int:
+    """The number of today's last pass over everybody; 0 before it, which leaves the floor."""
+    row = reader.get(Signal, FORESEEN)
+    day, _, number = row.value.partition(":") if row else ("", "", "")
+    return int(number) if day == f"{now:%Y-%m-%d}" and number.isdigit() else 0
+
+
+def released_today(reader: Reader, now: datetime) -> bool:
+    """Whether two persons released today's disconnections."""
+    row = reader.get(Signal, RELEASED)
+    return row is not None and row.value == f"{now:%Y-%m-%d}"
+
+
+def count(reader: Reader, world: World, foreseen: int, released: frozenset[str]) -> Counts:
+    """What the breaker compares with, for today; ``released`` are those that two persons let go."""
+    day = world.now.replace(hour=0, minute=0, second=0, microsecond=0)
+    left = reader.count(Command, action=Action.DISCONNECT, sent_at__ge=day)
+    feeders = [row.feeder for row in reader.find(Account) if row.feeder]
+    return Counts(
+        accounts=reader.count(Account),
+        foreseen=foreseen,
+        median_28d=_median(reader, world),
+        left_window=left,
+        left_day=left,
+        settled_window=_settled(reader, day),
+        feeder_accounts={name: feeders.count(name) for name in sorted(set(feeders))},
+        feeder_left_hour=_left_by_feeder(reader, world),
+        released=released,
+    )
+
+
+def held_back(reader: Reader, command: Command, world: World) -> str:
+    """Why a disconnection that is about to leave must wait; "" = it may go. Its own earlier drives do not count."""
+    day = world.now.replace(hour=0, minute=0, second=0, microsecond=0)
+    own = int(command.sent_at is not None and command.sent_at >= day)
+    left = reader.count(Command, action=Action.DISCONNECT, sent_at__ge=day) - own
+    if not released_today(reader, world.now):
+        accounts, foreseen = reader.count(Account), foreseen_today(reader, world.now)
+        limit = breaker.cap(Counts(accounts, foreseen, _median(reader, world), left, left))
+        if left >= limit:
+            return f"{left} of today's {limit} have left"
+    ring = breaker.ring_limit(_settled(reader, day))
+    if ring is not None and left >= ring:
+        return f"{left} of the ring of {ring} have left, and are not settled yet"
+    feeder = feeder_of(reader, command.account)
+    gone = _left_by_feeder(reader, world, but=command.command).get(feeder, 0) if feeder else 0
+    if gone and gone >= max(1, reader.count(Account, feeder=feeder) // breaker.FEEDER_SHARE):
+        return f"{gone} have left on feeder {feeder} within the hour"
+    return ""
+
+
+def feeder_of(reader: Reader, account: str) -> str:
+    """The feeder that an account hangs on, "" = not known."""
+    row = reader.get(Account, account)
+    return row.feeder if row else ""
+
+
+def _settled(reader: Reader, day: datetime) -> int:
+    return reader.count(Command, action=Action.DISCONNECT, sent_at__ge=day, state__in=list(SETTLED))
+
+
+def _median(reader: Reader, world: World) -> int | None:
+    """Disconnections on this weekday over the last four weeks; None without any history."""
+    day = world.now.replace(hour=0, minute=0, second=0, microsecond=0)
+    counts = []
+    for week in range(1, MEDIAN_WEEKS + 1):
+        start = day - timedelta(days=7 * week)
+        counts.append(
+            reader.count(Command, action=Action.DISCONNECT, sent_at__ge=start, sent_at__lt=start + timedelta(days=1))
+        )
+    if not any(counts):
+        return None
+    ordered = sorted(counts)
+    return (ordered[1] + ordered[2]) // 2
+
+
+def _left_by_feeder(reader: Reader, world: World, but: str = "") -> dict[str, int]:
+    """How many left on each feeder within the hour."""
+    found: dict[str, int] = {}
+    for row in reader.find(Command, action=Action.DISCONNECT, sent_at__ge=world.now - timedelta(hours=1)):
+        if row.command != but:
+            name = feeder_of(reader, row.account)
+            found[name] = found.get(name, 0) + 1
+    return dict(sorted(found.items()))
