@@ -28,8 +28,17 @@ types: $(STAMP)
 contracts: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
+# In virtual time and in memory two at a time; real sockets, kills and browsers have the machine to themselves.
+# PYTEST="tests/tariff -k money" runs just that.
+ALONE := sockets or kill or browser
+
 test: $(STAMP)
+ifeq ($(strip $(PYTEST)),)
+	$(BIN)/python -m pytest -rs -n 2 --dist loadscope -m "not ($(ALONE))"
+	$(BIN)/python -m pytest -rs -m "$(ALONE)"
+else
 	$(BIN)/python -m pytest -rs $(PYTEST)
+endif
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
