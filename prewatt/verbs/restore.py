@@ -29,7 +29,11 @@ def command(
 
     config = config_of(home)
     if config.home.state.exists() and not dry_run:
-        raise Usage("this home has a store already", which=str(config.home.state), attempt="move state.db, lake and ballast away first")
+        raise Usage(
+            "this home has a store already",
+            which=str(config.home.state),
+            attempt="move state.db, lake and ballast away first",
+        )
     place = Path(tempfile.mkdtemp(prefix="restore-", dir=config.home.root))
     try:
         found = restore(source.absolute(), place / "store", TABLES, clock=clock())
