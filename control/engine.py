@@ -23,6 +23,7 @@ from control import (
     settle,
     signals,
     tallies,
+    watchfile,
 )
 from control import visits as visiting
 from control.amounts import ChannelReport
@@ -221,6 +222,7 @@ class Engine:
         world = self.world()
         reconcile.overdue(unit, world)
         reconcile.unseen(unit, world)
+        watchfile.copy(unit, self.store.home, world.now)
         unit.put(Signal(signals.HEARTBEAT, "ok", world.now))
 
     async def cycle(self) -> DecideReport:

@@ -4,18 +4,17 @@ Runs in production as it does after each step of the simulator. ``since`` limits
 None looks through all of them. No check here trusts the code that it checks: it reads rows and compares.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from control import commands, journal
+from control import commands, cuts, journal
 from control.commands import Event
+from control.policy import Policy
 from control.records import (
     Action,
     Command,
     CommandEvent,
     CommandState,
-    Decision,
     Evidence,
     Fence,
     Hold,
@@ -26,6 +25,7 @@ from control.records import (
 )
 from control.settings import Settings
 from control.signals import KILL_SWITCH, Signal
+from control.violations import View, Violation
 from control.workorders import OPEN_STATES
 from ingest.records import MeterPoint, RelayState
 from storage import audit, ledger
@@ -36,40 +36,11 @@ GRACE = timedelta(minutes=15)  # between a clock running out and the sweep that 
 RESTARTED = timedelta(hours=2)  # an unknown or a notice that nobody touched for so long is forgotten
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One broken promise: the rule's id, whose it is, and what was seen."""
-
-    id: str
-    at: datetime
-    account: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What the checks look at."""
-
-    reader: Reader
-    now: datetime
-    since: datetime
-    limits: Settings
-
-    def broken(self, rule: str, account: str, detail: str) -> Violation:
-        """A violation seen now."""
-        return Violation(rule, self.now, account, detail)
-
-    def sends(self) -> Iterator[tuple[CommandEvent, Command]]:
-        """Every disconnection that left since ``since``, with its command."""
-        for row in self.reader.find(CommandEvent, event=Event.SEND.value, at__ge=self.since, order=("at", "command")):
-            command = self.reader.get(Command, row.command)
-            if command is not None and command.action is Action.DISCONNECT:
-                yield row, command
-
-
-def check(reader: Reader, now: datetime, limits: Settings, *, since: datetime | None = None) -> list[Violation]:
-    """Every violation visible at ``now``, in order of rule."""
-    seen = View(reader, now, since or datetime(1970, 1, 1), limits)
+def check(
+    reader: Reader, now: datetime, limits: Settings, *, since: datetime | None = None, policies: Iterable[Policy] = ()
+) -> list[Violation]:
+    """Every violation visible at ``now``, in order of rule; records made under ``policies`` are judged again."""
+    seen = View(reader, now, since or datetime(1970, 1, 1), limits, {policy.id: policy for policy in policies})
     return [violation for rule in CHECKS.values() for violation in rule(seen)]
 
 
@@ -101,18 +72,6 @@ def s2_fold(seen: View) -> Iterator[Violation]:
     """Balances are the fold of their postings."""
     for fault in ledger.check(seen.reader.connection):
         yield seen.broken("S2", "", fault)
-
-
-def s3_guards(seen: View) -> Iterator[Violation]:
-    """Nothing left to disconnect while a guard was false in the record of its send."""
-    for row, command in seen.sends():
-        record = seen.reader.get(Decision, row.detail)
-        if record is None:
-            yield seen.broken("S3", command.account, f"{command.command} left without a record of its guards")
-            continue
-        false = [guard.name for guard in record.guards if guard.name[0] == "G" and not guard.value]
-        if false or len([guard for guard in record.guards if guard.name[0] == "G"]) < 13:
-            yield seen.broken("S3", command.account, f"{command.command} left while {', '.join(false) or 'unjudged'}")
 
 
 def s4_fence(seen: View) -> Iterator[Violation]:
@@ -257,11 +216,12 @@ def l5_outbox(seen: View) -> Iterator[Violation]:
 CHECKS: Mapping[str, Callable[[View], Iterator[Violation]]] = {
     "S1": s1_money,
     "S2": s2_fold,
-    "S3": s3_guards,
+    "S3": cuts.s3_guards,
     "S4": s4_fence,
     "S5": s5_lives,
     "S6": s6_protected,
     "S7": s7_races,
+    "S8": cuts.s8_estimates,
     "S9": s9_once,
     "S10": s10_kill_switch,
     "S11": s11_audit,
@@ -270,4 +230,4 @@ CHECKS: Mapping[str, Callable[[View], Iterator[Violation]]] = {
     "L3": l3_unknown,
     "L5": l5_outbox,
 }
-"""Rule by id. S8 and S12 are properties of pure functions, L4 needs a history: their tests stand beside those."""
+"""Rule by id. L4 needs a history: ``control/cuts.py`` keeps it."""

@@ -63,11 +63,11 @@ def count(reader: Reader, world: World, foreseen: int, released: frozenset[str])
     )
 
 
-def held_back(reader: Reader, command: Command, world: World) -> str:
-    """Why a disconnection that is about to leave must wait; "" = it may go. Its own earlier drives do not count."""
+def held_back(reader: Reader, account: str, world: World, own: Command | None = None) -> str:
+    """Why a disconnection of ``account`` must wait; "" = it may leave. Earlier drives of its ``own`` do not count."""
     day = world.now.replace(hour=0, minute=0, second=0, microsecond=0)
-    own = int(command.sent_at is not None and command.sent_at >= day)
-    left = reader.count(Command, action=Action.DISCONNECT, sent_at__ge=day) - own
+    mine = own is not None and own.sent_at is not None and own.sent_at >= day
+    left = reader.count(Command, action=Action.DISCONNECT, sent_at__ge=day) - int(mine)
     if not released_today(reader, world.now):
         accounts, foreseen = reader.count(Account), foreseen_today(reader, world.now)
         limit = breaker.cap(Counts(accounts, foreseen, _median(reader, world), left, left))
@@ -76,8 +76,8 @@ def held_back(reader: Reader, command: Command, world: World) -> str:
     ring = breaker.ring_limit(_settled(reader, day))
     if ring is not None and left >= ring:
         return f"{left} of the ring of {ring} have left, and are not settled yet"
-    feeder = feeder_of(reader, command.account)
-    gone = _left_by_feeder(reader, world, but=command.command).get(feeder, 0) if feeder else 0
+    feeder = feeder_of(reader, account)
+    gone = _left_by_feeder(reader, world, but=own.command if own else "").get(feeder, 0) if feeder else 0
     if gone and gone >= max(1, reader.count(Account, feeder=feeder) // breaker.FEEDER_SHARE):
         return f"{gone} have left on feeder {feeder} within the hour"
     return ""

@@ -36,7 +36,11 @@ def send(unit: Unit, command_id: str, world: World) -> Command | None:
         allowed, why = decide.may_send(case, policy)
     else:
         allowed, why = decide.may_reconnect(case)
-    if allowed and command.action is Action.DISCONNECT and (kept := quota.held_back(unit, command, world)):
+    if (
+        allowed
+        and command.action is Action.DISCONNECT
+        and (kept := quota.held_back(unit, command.account, world, command))
+    ):
         allowed, why = False, f"G9: breaker: {kept}"
     if not allowed:
         _held(unit, command, case, world, why)

@@ -95,8 +95,8 @@ def _check(world: World, broken: Broken) -> None:
     if world.store is None or world.engine is None:
         return
     now = world.clock.now()
-    limits = world.engine.settings
-    for breach in world.store.read(lambda reader: invariants.check(reader, now, limits)):
+    limits, policies = world.engine.settings, tuple(world.engine.policies.values())
+    for breach in world.store.read(lambda reader: invariants.check(reader, now, limits, policies=policies)):
         broken.note(breach.id, now, breach.account, breach.detail)
 
 

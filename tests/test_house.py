@@ -219,6 +219,9 @@ MAY_DO_IO = (
     "control.tallies",
     "control.visits",
     "control.watchdog",
+    "control.watchfile",
+    "control.cuts",
+    "control.violations",
     "control.workorders",
 )
 

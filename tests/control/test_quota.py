@@ -38,7 +38,7 @@ def more(rig: Rig, count: int) -> None:
 
 def held(rig: Rig) -> str:
     mine = rig.find(Command, account="A1")[0]
-    return rig.store.read(lambda reader: quota.held_back(reader, mine, rig.world()))
+    return rig.store.read(lambda reader: quota.held_back(reader, "A1", rig.world(), mine))
 
 
 def test_no_more_leave_than_the_day_allows_however_they_were_queued(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_without_the_gate_at_the_send_they_all_leave(tmp_path: Path, monkeypatch
     rig = Rig(tmp_path, accounts=3)
     for number in (1, 2, 3):
         order(rig, number=number)
-    monkeypatch.setattr(quota, "held_back", lambda *_: "")
+    monkeypatch.setattr(quota, "held_back", lambda *_, **__: "")
     rig.dispatch(turns=3, pause_s=5)
     assert len(rig.link.drives) == 3
 
