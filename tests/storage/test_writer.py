@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from storage import writer as writer_module
 from storage.errors import StorageError, StoreFailed, StoreFull
 from storage.records import Event
 from storage.store import Store
@@ -46,7 +47,8 @@ def test_money_goes_before_what_waited_longer(threaded: Store) -> None:
     assert order == ["MONEY3", "MONEY4", "COMMAND2", "INBOX1", "BATCH0"]
 
 
-def test_a_group_is_one_commit_and_one_bad_job_harms_no_other(threaded: Store) -> None:
+def test_a_group_is_one_commit_and_one_bad_job_harms_no_other(threaded: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "GROUP_S", 60.0)  # a slow machine must not cut the group in two
     commits: list[str] = []
     threaded.crash_points = lambda name: commits.append(name) if name == "commit.before" else None
     started, go = threading.Event(), threading.Event()
