@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from control import journal, signals
+from control import debts, journal, signals
 from control.policy import Policy
 from control.records import (
     Action,
@@ -86,6 +86,7 @@ class _Rows:
     notices: dict[str, list[Notice]]
     sealed: dict[str, SealedForecast]
     facts: dict[str, Signal]
+    debts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def case(reader: Reader, account: str, world: World) -> Case | None:
@@ -105,6 +106,7 @@ def cases(reader: Reader, accounts: Sequence[str] | None, world: World) -> dict[
     for start in range(0, len(known), CHUNK):
         part = known[start : start + CHUNK]
         rows = _gather(reader, [row.account for row in part], facts, world.now)
+        rows.debts = {row.account: found for row in part if (found := debts.facts(reader, row, world.now))}
         for row in part:
             found[row.account] = _build(row, rows, world)
     return found
@@ -242,6 +244,7 @@ def _build(account: Account, rows: _Rows, world: World) -> Case:
         delivered=_delivered(notices),
         **_ahead(rows.sealed.get(name), world.outlooks.get(name)),
         **_facts(account, state, rows.facts, world),
+        **rows.debts.get(name, {}),
         policy_version=world.policies[account.klass].id,
         book_hash=state.book_hash,
     )

@@ -80,19 +80,29 @@ def shortfall(case: Case, policy: Policy) -> int:
     return max(policy.disconnection_balance_micro - available(case), 0)
 
 
+def owed(case: Case, policy: Policy) -> Owed:
+    """What the account owes before its next payment, by purpose."""
+    left = available(case)
+    emergency = policy.emergency_credit_micro
+    used = min(max(policy.disconnection_balance_micro + emergency - left, 0), emergency)
+    return Owed(
+        debt_micro=case.debt_micro,
+        debt_share_percent=case.debt_share_percent,
+        debt_cap_week_micro=case.debt_cap_week_micro,
+        debt_week_micro=case.debt_week_micro,
+        accumulated_micro=case.accumulated_micro,
+        to_threshold_micro=max(policy.connection_balance_micro - left, 0),
+        emergency_used_micro=used,
+    )
+
+
 def needed(case: Case, policy: Policy) -> int:
     """Micro-units that must be paid to come back on, with what the debt takes of the payment; 0 if nothing must.
 
     A friendly period is any time at which the window of disconnection is shut: no debt is taken in it.
     """
-    owed = Owed(
-        debt_micro=case.debt_micro,
-        debt_share_percent=case.debt_share_percent,
-        debt_cap_week_micro=case.debt_cap_week_micro,
-        debt_week_micro=case.debt_week_micro,
-        to_threshold_micro=max(policy.connection_balance_micro - available(case), 0),
-    )
-    return to_stay_on(owed, friendly=bool(windows.shut(policy, case.now, case.zone))) if owed.to_threshold_micro else 0
+    due = owed(case, policy)
+    return to_stay_on(due, friendly=bool(windows.shut(policy, case.now, case.zone))) if due.to_threshold_micro else 0
 
 
 def qualifies(amount_micro: int, policy: Policy, *, shortfall_micro: int, last_bill_micro: int) -> bool:

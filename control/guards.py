@@ -213,7 +213,7 @@ def _oldest(case: Case) -> datetime | None:
 
 def _last_counts(case: Case, policy: Policy) -> bool:
     """Whether the last payment qualified, judged by the balance as it stood just before it."""
-    before = case.balance_after_payment_micro - case.last_payment_micro
+    before = case.balance_after_payment_micro - case.last_payment_micro + case.last_debt_micro
     short = max(policy.disconnection_balance_micro - before, 0)
     return credit.qualifies(
         case.last_payment_micro, policy, shortfall_micro=short, last_bill_micro=case.last_bill_micro

@@ -12,6 +12,7 @@ from control.commands import Event
 from control.policy import Policy
 from control.records import (
     Action,
+    Allocated,
     Command,
     CommandEvent,
     CommandState,
@@ -213,6 +214,32 @@ def l5_outbox(seen: View) -> Iterator[Violation]:
             yield seen.broken("L5", row.account, f"notice {row.notice} due since {due}")
 
 
+def s12_allocation(seen: View) -> Iterator[Violation]:
+    """Each payment of an account with debt went where the order says, and its postings say the same."""
+    for row in seen.reader.find(Allocated, at__ge=seen.since, order=("channel", "external_id")):
+        share = row.amount_micro * row.share_percent // 100
+        room = max(row.cap_week_micro - row.week_micro, 0)
+        limits = (
+            0 if row.friendly else min(share, row.owed_debt_micro, room),
+            0 if row.friendly else row.owed_accumulated_micro,
+            row.to_threshold_micro,
+            row.emergency_used_micro,
+            row.amount_micro,
+        )
+        left, want = row.amount_micro, []
+        for limit in limits:
+            want.append(min(left, limit))
+            left -= want[-1]
+        kept = (row.debt_micro, row.accumulated_micro, row.threshold_micro, row.emergency_micro, row.credit_micro)
+        if tuple(want) != kept:
+            yield seen.broken("S12", row.account, f"{row.external_id} went {kept}, the order says {tuple(want)}")
+        source = f"allocation:{row.channel}"
+        for name, amount in (("debt", row.debt_micro), ("accumulated", row.accumulated_micro)):
+            leg = seen.reader.get(Posting, source, row.external_id, f"{name}:{row.account}")
+            if (leg.amount_micro if leg else 0) != amount:
+                yield seen.broken("S12", row.account, f"{row.external_id}: {amount} micro for {name} are not posted")
+
+
 CHECKS: Mapping[str, Callable[[View], Iterator[Violation]]] = {
     "S1": s1_money,
     "S2": s2_fold,
@@ -225,6 +252,7 @@ CHECKS: Mapping[str, Callable[[View], Iterator[Violation]]] = {
     "S9": s9_once,
     "S10": s10_kill_switch,
     "S11": s11_audit,
+    "S12": s12_allocation,
     "L1": l1_paid,
     "L2": l2_known,
     "L3": l3_unknown,

@@ -205,6 +205,8 @@ class Case:
     debt_share_percent: int = 0  # of each payment
     debt_cap_week_micro: int = 0
     debt_week_micro: int = 0  # taken in this week already
+    accumulated_micro: int = 0  # debt that grew while nothing could be collected
+    last_debt_micro: int = 0  # of the last payment, taken for debts
     at_send: bool = False  # judged at the send: guards ask for what only a session with the meter can show
 
 
@@ -332,6 +334,31 @@ class SealedForecast:
     exhausts_at: datetime | None  # None: not within the horizon
     p10_at: datetime | None = None
     book_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """Where one payment of an account with debt went, with what was owed then; ``undone_micro`` by its reversal."""
+
+    channel: str
+    external_id: str
+    account: str
+    at: datetime
+    amount_micro: int
+    friendly: bool
+    owed_debt_micro: int
+    share_percent: int
+    cap_week_micro: int
+    week_micro: int
+    owed_accumulated_micro: int
+    to_threshold_micro: int
+    emergency_used_micro: int
+    debt_micro: int
+    accumulated_micro: int
+    threshold_micro: int
+    emergency_micro: int
+    credit_micro: int
+    undone_micro: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ on what is committed at that moment; a reconnection by RG1 to RG4.
 from dataclasses import replace
 from datetime import timedelta
 
-from control import assemble, decide, fences, journal, quota
+from control import assemble, decide, fences, journal, pacing, quota
 from control.assemble import World
 from control.commands import Event
 from control.records import Action, Case, Command, CommandState, Service
@@ -36,12 +36,9 @@ def send(unit: Unit, command_id: str, world: World) -> Command | None:
         allowed, why = decide.may_send(case, policy)
     else:
         allowed, why = decide.may_reconnect(case)
-    if (
-        allowed
-        and command.action is Action.DISCONNECT
-        and (kept := quota.held_back(unit, command.account, world, command))
-    ):
-        allowed, why = False, f"G9: breaker: {kept}"
+    if allowed:
+        why = _turn(unit, command, world)
+        allowed = not why
     if not allowed:
         _held(unit, command, case, world, why)
         return None
@@ -51,6 +48,14 @@ def send(unit: Unit, command_id: str, world: World) -> Command | None:
     judged = decide.decide(replace(case, at_send=True), policy)  # every guard as it stood when the order left
     unit.add(judged)
     return journal.advance(unit, command, Event.SEND, world.now, detail=judged.decision, outcome="")
+
+
+def _turn(unit: Unit, command: Command, world: World) -> str:
+    """Why a command that may leave must wait for others, "" = it need not: breaker or cold-load pickup."""
+    if command.action is Action.CONNECT:
+        return pacing.held_back(unit, command, world)
+    kept = quota.held_back(unit, command.account, world, command)
+    return f"G9: breaker: {kept}" if kept else ""
 
 
 def lapse(unit: Unit, command: Command, world: World) -> None:

@@ -34,6 +34,7 @@ class Settings:
     approval_s: int = 24 * 3600  # a request that nobody approved is dropped
     sweep_s: int = 300  # accounts whose supply is not simply on are looked at again
     offload: bool = True  # rate and publish in a worker thread; False on virtual time
+    pickup_w: int = 3_000  # what an account without pickup_w draws when it comes back on
     history_days: int = 28  # of hourly use behind a forecast
     slice_size: int = 100  # accounts decided in one transaction
     concurrency: int = 64  # commands under way at once, over all links

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from control import assemble, credit, guards, incidents, journal, settings, workorders
+from control import assemble, credit, debts, guards, incidents, journal, settings, workorders
 from control.amounts import PaymentRefusal
 from control.assemble import World
 from control.commands import LEFT, Event
@@ -168,6 +168,7 @@ def _post(unit: Unit, payment: Payment, world: World) -> PaymentResult:
     state = unit.get(AccountState, payment.account) or AccountState(payment.account)
     unit.post(_legs(payment, payment.amount_micro, f"payment:{payment.channel}", world.now))
     unit.put(payment)
+    taken = debts.take(unit, payment, before, world.policies[before.klass], world.now) if before is not None else None
     available = unit.balance(f"customer:{payment.account}", payment.currency) - state.accrued_micro
     paid = replace(
         state,
@@ -179,6 +180,7 @@ def _post(unit: Unit, payment: Payment, world: World) -> PaymentResult:
     unit.event(
         "payment", world.now, payment.account, channel=payment.channel, external_id=payment.external_id,
         amount_micro=str(payment.amount_micro), available_micro=str(available),
+        debt_micro=str(taken.debt_micro + taken.accumulated_micro if taken else 0),
     )  # fmt: skip
     after = assemble.case(unit, payment.account, world)
     if before is None or after is None:
@@ -198,6 +200,7 @@ def _reverse(unit: Unit, known: Payment, amount_micro: int, world: World) -> Pay
     """Give back at most the original; what is on stays on, with every notice of a new epoch before any cut."""
     amount = min(amount_micro, known.amount_micro)
     unit.post(_legs(known, -amount, f"reversal:{known.channel}", world.now))
+    debts.undo(unit, known, amount, world.now)
     row = replace(known, status="reversed", reason=f"reversed_micro={amount}")
     unit.put(row)
     state = unit.get(AccountState, known.account) or AccountState(known.account)

@@ -2,6 +2,7 @@
 
 from control import signals
 from control.records import (
+    Allocated,
     Command,
     CommandEvent,
     Decision,
@@ -17,6 +18,34 @@ from control.records import (
 )
 from storage.records import TableSpec
 
+_ALLOCATED = TableSpec(
+    name="allocations",
+    record=Allocated,
+    key=("channel", "external_id"),
+    indexes=(("account", "at"),),
+    comment="Where each payment of an account with debt went, with what was owed then.",
+    columns={
+        "channel": "payment channel",
+        "external_id": "the payment's id there",
+        "account": "account number",
+        "at": "when it was taken, UTC",
+        "amount_micro": "the payment, micro-units",
+        "friendly": "taken in a friendly period: no debt is collected",
+        "owed_debt_micro": "agreed debt before it",
+        "share_percent": "of each payment that pays off agreed debt",
+        "cap_week_micro": "at most so much a week",
+        "week_micro": "taken in this week before it",
+        "owed_accumulated_micro": "debt that grew while nothing could be collected, before it",
+        "to_threshold_micro": "missing to the connection balance before it",
+        "emergency_used_micro": "emergency credit used before it",
+        "debt_micro": "went to agreed debt",
+        "accumulated_micro": "went to accumulated debt",
+        "threshold_micro": "went up to the connection balance",
+        "emergency_micro": "went to emergency credit",
+        "credit_micro": "the rest",
+        "undone_micro": "given back from debts by a reversal",
+    },
+)
 _EVIDENCE = TableSpec(
     name="relay_evidence",
     record=Evidence,
@@ -251,5 +280,6 @@ TABLES: tuple[TableSpec, ...] = (
     _INCIDENT,
     _FORECAST,
     _FENCE,
+    _ALLOCATED,
     *signals.TABLES,
 )
