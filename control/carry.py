@@ -20,6 +20,8 @@ ORDERS = {
     "no_read_exhausted": "tamper",
     "gas_reconnect": "reconnect",
     "reconnect_by_hand": "reconnect",
+    "RG3": "on_site_check",  # dark, and another meter answers: master data or wiring is wrong
+    "RG4": "on_site_check",
 }
 """Reason of a field order -> kind of work order."""
 QUIET = ("none", "alert")
@@ -50,7 +52,7 @@ def carry(unit: Unit, case: Case, world: World, *, admitted: Collection[str] | N
         command = _connect(unit, case, decision, world)
     elif decision.verdict in ("disconnect", "request_approval") and (admitted is None or case.account in admitted):
         command = _disconnect(unit, case, decision, policy, world)
-    elif decision.verdict == "field_order":
+    elif decision.verdict == "field_order" or (decision.verdict == "hold" and decision.reason in ("RG3", "RG4")):
         _order(unit, case, decision, world)
     elif case.live_action == Action.DISCONNECT:
         _live(unit, case, decision, policy, world)

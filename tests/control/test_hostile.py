@@ -306,3 +306,15 @@ def test_an_unknown_that_nobody_can_ask_waits_its_pause_and_calls_somebody(rig: 
     assert after.state is S.UNKNOWN
     assert after.next_at is not None and after.next_at > NOW
     assert [row.kind for row in rig.find(WorkOrder)] == ["on_site_check"]
+
+
+def test_who_is_dark_behind_another_meter_is_somebodys_task(rig: Rig) -> None:
+    """Supply may not return remotely (RG3), no command lives: without an order nobody would ever look."""
+    rig.put(Evidence("M1", RelayState.OPEN, NOW - HOUR, "read_back"))
+    known = rig.get(Visit, "M1")
+    rig.put(replace(known, serial="S2"))  # type: ignore[type-var]
+    engine = rig.engine()
+    for _ in range(2):
+        asyncio.run(engine.decide())
+    assert rig.commands() == []
+    assert [(row.kind, row.detail) for row in rig.find(WorkOrder)] == [("on_site_check", "RG3")]
