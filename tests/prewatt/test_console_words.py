@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from control import handheld, incidents, ladder, text, workorders
+from control import handheld, incidents, ladder, tallies, text, workorders
 from control.commands import ENDS
 from control.records import Action, CommandState, Credit
 from control.tiles import TILES
@@ -120,6 +120,10 @@ def test_every_incident_and_order_that_is_filed_has_its_word(lang: str) -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "control").rglob("*.py")))
     filed = set(re.findall(r"incidents\.file\(\s*unit, \"(\w+)\"", source))
     ordered = set(re.findall(r"workorders\.order\(\s*unit, \"(\w+)\"", source))
+    watchdog = (ROOT / "control" / "watchdog.py").read_text(encoding="utf-8")
+    alarms = re.findall(r"(\w+)", re.findall(r"kind: str  # ([\w| ]+)", watchdog)[0])
+    filed |= {f"watchdog_{alarm}" for alarm in alarms} | {tallies.KIND}  # kinds that stand in a variable
+    assert len(alarms) == 4
     assert len(filed) >= 4
     assert len(ordered) >= 4
     assert {f"incident.{kind}" for kind in filed} | {f"work_order.{kind}" for kind in ordered} <= set(table(lang))
