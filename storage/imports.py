@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ingest import checks, deliveries
+from ingest import checks, clockshift, deliveries
 from ingest.deliveries import Delivery, ReadOptions
 from ingest.gaps import gaps
 from ingest.records import Finding, Flag, MeterPoint
@@ -158,12 +158,13 @@ def _one(
     """Store one file's rows in one transaction."""
     points = _points(store, delivery)
     rows = _rows(delivery, points)
-    fresh, repeats, conflicts = _sort_out(store, rows, file, now)
+    fresh, twice, conflicts = _sort_out(store, rows, file, now)
+    shifted = _shifted(store, rows, twice, conflicts, points)
     fresh, judged = _judge(store, fresh, points)
-    findings = [*delivery.findings, *judged][:MOST_FINDINGS]
+    findings = [*delivery.findings, *shifted, *judged][:MOST_FINDINGS]
     _tell(report, file, delivery)
     report.new += int(fresh.end.size)
-    report.duplicate += repeats
+    report.duplicate += int(twice.end.size) - len(conflicts)
     report.conflict += len(conflicts)
     report.findings += findings
     for meter_id in np.unique(rows.meter_id).tolist():
@@ -234,10 +235,10 @@ def _points(store: Store, delivery: Delivery) -> dict[str, MeterPoint]:
     return found
 
 
-def _sort_out(store: Store, rows: _Columns, file: str, now: datetime) -> tuple[_Columns, int, list[ReadConflict]]:
-    """Split rows into new ones (sorted), repeats (counted) and conflicts with what came first."""
+def _sort_out(store: Store, rows: _Columns, file: str, now: datetime) -> tuple[_Columns, _Columns, list[ReadConflict]]:
+    """Split rows into new ones (sorted), those of a slot that was there (repeats, conflicts), and the conflicts."""
     if not rows.end.size:
-        return rows, 0, []
+        return rows, rows, []
     ids = np.unique(rows.meter_id).tolist()
     held = _columns(store.intervals(_at(int(rows.end.min()) - 1), _at(int(rows.end.max())), ids, None))
     count = held.end.size
@@ -270,7 +271,29 @@ def _sort_out(store: Store, rows: _Columns, file: str, now: datetime) -> tuple[_
         )
         for row in np.flatnonzero(other & ~better)
     ]
-    return both.take(np.flatnonzero(fresh | better)), int(np.count_nonzero(repeat)), conflicts
+    twice = both.take(np.flatnonzero(repeat | (other & ~better)))
+    return both.take(np.flatnonzero(fresh | better)), twice, conflicts
+
+
+def _shifted(
+    store: Store, rows: _Columns, twice: _Columns, conflicts: list[ReadConflict], points: dict[str, MeterPoint]
+) -> list[Finding]:
+    """Stretches of a meter's stamps that are an hour off, by the hour that is there twice and the one that is not."""
+    names = {point.meter_id: point.meter for point in points.values()}
+    findings: list[Finding] = []
+    for meter_id, channel in sorted({(one.meter_id, one.channel) for one in conflicts}):
+        own = rows.take(np.flatnonzero((rows.meter_id == meter_id) & (rows.channel == channel)))
+        again = twice.end[(twice.meter_id == meter_id) & (twice.channel == channel)]
+        since = _at(int(own.end.min()) - clockshift.LONGEST_MS)
+        held = _columns(store.intervals(since, _at(int(own.end.max())), [meter_id], channel))
+        ends, slot_ms = np.union1d(own.end, held.end), int(np.median(own.minutes)) * 60_000
+        for shift in clockshift.shifts(ends, again, slot_ms):
+            way = "ahead" if shift.ahead_ms > 0 else "behind"
+            detail = (
+                f"stamps up to {_at(shift.end_ms):%Y-%m-%d %H:%M}Z are an hour {way}: set the clock, or give --zone"
+            )
+            findings.append(Finding("clock_hour_off", _at(shift.start_ms), names[meter_id], "", detail))
+    return findings
 
 
 def _judge(store: Store, fresh: _Columns, points: dict[str, MeterPoint]) -> tuple[_Columns, list[Finding]]:

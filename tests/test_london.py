@@ -305,8 +305,8 @@ def test_c1_a_drifting_clock_is_snapped_and_named_once(dirty, rows: Rows):
 def test_c2_an_hour_off_for_two_weeks_is_a_hole_and_an_overlap(dirty, rows: Rows):
     got = dirty(text_of([(n, later(s, 3600) if 6000 <= n < 6000 + 14 * 48 else s, v) for n, s, v in rows]))
     assert [(gap["start"], gap["intervals"]) for gap in got.report.gaps] == [(datetime.fromisoformat(rows[6000][1]), 2)]
-    seen = got.report.conflict + got.report.duplicate
-    assert seen == 2
+    assert got.report.conflict + got.report.duplicate == 2
+    assert got.codes() == ["clock_hour_off"]
 
 
 def test_c3_a_lost_clock_is_kept_aside_with_its_trace(dirty, rows: Rows):

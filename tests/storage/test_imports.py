@@ -183,3 +183,17 @@ def test_a_meter_from_a_list_of_accounts_gets_the_slots_of_its_files(store: Stor
     send(HEAD + "M1,2025-03-02 00:00:00,1\nM1,2025-03-02 01:00:00,1\n", zone="UTC")
     points = store.read(lambda reader: reader.find(MeterPoint))
     assert [(point.meter, point.slot_min) for point in points] == [("M1", 30), ("M2", 60)]
+
+
+def test_an_hour_off_is_named_once_in_one_file_and_in_two(store: Store, send):
+    def line(hour: int, value: str) -> str:
+        return f"A,2025-01-{1 + hour // 24:02} {hour % 24:02}:00,{value}\n"
+
+    first = HEAD + "".join(line(hour + (hour >= 10), f"0.{hour + 10}") for hour in range(30))
+    second = HEAD + "".join(line(hour, f"0.{hour + 10}") for hour in range(30, 48))
+    assert [finding.code for finding in send(first).findings] == []
+    report = send(second)
+    assert counts(report)[3] == 1
+    assert [(finding.code, finding.at) for finding in report.findings] == [("clock_hour_off", datetime(2025, 1, 1, 10))]
+    assert [finding.code for finding in send(second).findings] == []
+    assert len(store.read(lambda reader: reader.find(Finding, code="clock_hour_off"))) == 1
