@@ -88,6 +88,26 @@ class VirtualClock:
         await asyncio.sleep(seconds)
 
 
+class DeviceClock:
+    """``ingest.ports.Clock`` that devices live by: what devices live by: true time, whatever the host's clock says."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        """Follow ``clock``."""
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """True time, naive UTC."""
+        return self._clock.true_now()
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        await self._clock.sleep(seconds)
+
+
 def run_virtual(loop: VirtualLoop, main: Coroutine[Any, Any, T]) -> T:
     """Run ``main`` to its end on ``loop`` and close the loop."""
     try:

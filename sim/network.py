@@ -27,6 +27,15 @@ class NetworkFaults:
     counts: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One request and its answer: how often it reaches the device and after how long, and when the answer is back."""
+
+    copies: int
+    arrives_s: float
+    answered_s: float | None  # None: the answer was lost, or there was none to give
+
+
 class SimStream:
     """One end of a connection: what ``ingest.ports.Stream`` asks for."""
 
@@ -88,7 +97,7 @@ class SimNetwork:
 
     async def connect(self, host: str, port: int) -> SimStream:
         """Open a stream, or raise OSError as a real network does."""
-        await asyncio.sleep(self._latency())
+        await asyncio.sleep(self.latency())
         device = self.devices.get((host, port))
         if device is None or host in self.faults.down:
             raise ConnectionRefusedError(f"{host}:{port} does not answer")
@@ -112,9 +121,9 @@ class SimNetwork:
         """Take one message to the device, by the faults."""
         if self._strikes("lost_request", self.faults.lost_request):
             return
-        self._loop.call_later(self._latency(), self._arrive, stream, data)
+        self._loop.call_later(self.latency(), self._arrive, stream, data)
         if self._strikes("duplicate", self.faults.duplicate):
-            self._loop.call_later(2 * self._latency(), self._arrive, stream, data)
+            self._loop.call_later(2 * self.latency(), self._arrive, stream, data)
 
     def _arrive(self, stream: SimStream, data: bytes) -> None:
         if stream.host in self.faults.down:
@@ -123,7 +132,21 @@ class SimNetwork:
             if self._strikes("lost_answer", self.faults.lost_answer):
                 continue
             late = self.faults.late_s if self._strikes("late", self.faults.late) else 0.0
-            self._loop.call_later(self._latency() + late, stream.deliver, answer)
+            self._loop.call_later(self.latency() + late, stream.deliver, answer)
+
+    def exchange(self) -> Passage:
+        """One request and its answer as a whole, by the same faults: for a link that carries records, not bytes."""
+        faults = self.faults
+        if self._strikes("lost_request", faults.lost_request):
+            return Passage(0, 0.0, None)
+        arrives_s = self.latency()
+        copies = 2 if self._strikes("duplicate", faults.duplicate) else 1
+        back: list[float] = []
+        for copy in range(1, copies + 1):
+            if not self._strikes("lost_answer", faults.lost_answer):
+                late = faults.late_s if self._strikes("late", faults.late) else 0.0
+                back.append(copy * arrives_s + self.latency() + late)
+        return Passage(copies, arrives_s, min(back, default=None))
 
     def _strikes(self, name: str, share: float) -> bool:
         if share <= 0 or self._rng.random() >= share:
@@ -131,5 +154,6 @@ class SimNetwork:
         self.faults.counts[name] += 1
         return True
 
-    def _latency(self) -> float:
+    def latency(self) -> float:
+        """Seconds that one message travels."""
         return 0.02 + 0.06 * self._rng.random()

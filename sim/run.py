@@ -14,11 +14,11 @@ from typing import Any
 
 from control import invariants
 from control.records import Incident, WorkOrder
-from sim.faults import FAULTS
+from sim.faults import FAULTS, FaultPlan
 from sim.loop import run_virtual
 from sim.observer import percentile
 from sim.town import build
-from sim.world import World
+from sim.world import CAST, Cast, World
 from storage.records import Event
 from storage.unit import Reader
 
@@ -47,16 +47,22 @@ def simulate(
     days: int,
     seed: int,
     *,
-    faults: str = "standard",
-    template: str = "minigrid",
+    faults: str | FaultPlan = "standard",
+    cast: Cast = CAST,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Run one town and return the figures of ``prewatt simulate``; KeyError for a set of faults that has no name."""
-    world = World(build(seed, accounts, start=START), FAULTS[faults], template_name=template)
+    plan = FAULTS[faults] if isinstance(faults, str) else faults
+    world = World(build(seed, accounts, start=START), plan, cast)
     try:
-        return run_virtual(world.loop, _live(world, days, progress or _quiet))
+        return play(world, days, progress)
     finally:
         world.close()
+
+
+def play(world: World, days: int, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """Let a world live its days and return the figures; its meters and its store can be looked at afterwards."""
+    return run_virtual(world.loop, _live(world, days, progress or _quiet))
 
 
 def _quiet(done: int, of: int) -> None:
@@ -71,6 +77,7 @@ async def _live(world: World, days: int, progress: Callable[[int, int], None]) -
     world.start()
     for day in range(WARM_UP_DAYS):
         await world.clock.sleep(86_400)
+        _alive(world)
         progress(day + 1, WARM_UP_DAYS + days)
     world.set_faults(True)
     for day in range(days):
@@ -87,11 +94,16 @@ async def _live(world: World, days: int, progress: Callable[[int, int], None]) -
     return _figures(world, days, dark_with_faults, broken)
 
 
-def _check(world: World, broken: Broken) -> None:
-    """Everything that can be told from committed rows, and whether the engine still runs."""
+def _alive(world: World) -> None:
+    """Raise what broke the engine."""
     failure = world.failure()
     if failure is not None:
         raise failure
+
+
+def _check(world: World, broken: Broken) -> None:
+    """Everything that can be told from committed rows, and whether the engine still runs."""
+    _alive(world)
     if world.store is None or world.engine is None:
         return
     now = world.clock.now()

@@ -11,35 +11,32 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from control.engine import Engine
 from control.fences import Fences
 from control.policy import Policy, template
-from control.ports import Channel, Delivery
-from control.records import Hold, Notice
+from control.ports import Channel
+from control.records import Hold
 from control.settings import Settings
 from control.settle import PaymentResult
 from control.tables import TABLES
-from ingest.links.dlms import DlmsLink
-from ingest.links.modbus import ModbusLink
-from ingest.ports import Link
 from ingest.records import RelayState
 from sim import faults as faulty
-from sim.concentrator import SECRET
+from sim import wiring
 from sim.customers import mix
 from sim.faults import FaultPlan
 from sim.field import devices, metals
-from sim.loop import VirtualClock, VirtualLoop
+from sim.loop import DeviceClock, VirtualClock, VirtualLoop
 from sim.meters import SimMeter
 from sim.network import NetworkFaults, SimNetwork
 from sim.observer import Observer
 from sim.people import Crew, Down, Operator, Payers
+from sim.sms import SimSms
 from sim.town import Town
-from storage.records import Account, Payment
+from storage.records import Account, Payment, TableSpec
 from storage.store import Store
 from storage.writer import Priority
 from tariff import book as books
@@ -47,7 +44,6 @@ from tariff import book as books
 OWNER: contextvars.ContextVar[str] = contextvars.ContextVar("owner", default="world")
 LOOK_S = 15
 IDLE_S, PUBLISH_S = 20.0, 12 * 3600
-TIMEOUT_S = 4.0
 RESTART_S = 45
 STEP_S, STEP_AFTER_H = 600, 5
 CHANNEL = "wallet"
@@ -64,45 +60,41 @@ THROUGH = (
 )
 
 
-@dataclass(slots=True)
-class SimSms:
-    """A gateway for notices that takes every message and delivers it twenty seconds later."""
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays: the policies' template, the transport, the engine, and whether crews go where they are called.
 
-    name: str = "file"
-    sent: dict[str, datetime] = field(default_factory=dict)
+    ``transport``: "wire" carries bytes between the real links and device servers, "direct" answers at the links' own
+    port (``sim.direct``), for towns of thousands. ``tables`` are those that another engine needs beside the product's.
+    """
 
-    async def send(self, notice: Notice, now: datetime) -> str:
-        """Take one message."""
-        self.sent.setdefault(notice.notice, now)
-        return notice.notice
+    template: str = "minigrid"
+    transport: str = "wire"
+    engine: type[Engine] = Engine
+    crews: bool = True
+    tables: tuple[TableSpec, ...] = ()
 
-    async def receipt(self, message_id: str, now: datetime) -> Delivery:
-        """Delivered twenty seconds after it was taken."""
-        at = self.sent.get(message_id)
-        if at is None or now - at < timedelta(seconds=20):
-            return Delivery("pending")
-        return Delivery("delivered", at + timedelta(seconds=20))
+
+CAST = Cast()
 
 
 class World:
     """The town, its devices and people, and the engine that is booted, crashed and booted again."""
 
-    def __init__(
-        self, town: Town, plan: FaultPlan, *, template_name: str = "minigrid", home: Path | None = None
-    ) -> None:
+    def __init__(self, town: Town, plan: FaultPlan, cast: Cast = CAST, *, home: Path | None = None) -> None:
         """Everything random comes from the town's seed; ``home`` is a temporary folder unless given."""
-        self.town, self.plan = town, plan
+        self.town, self.plan, self.cast = town, plan, cast
         self.loop = VirtualLoop()
         self.clock = VirtualClock(self.loop, town.start)
         self.home = home or Path(tempfile.mkdtemp(prefix="prewatt-sim-"))
         self._own_home = home is None
         self.meters: dict[str, SimMeter] = metals(town)
         self.network = SimNetwork(self.loop, random.Random(town.seed), NetworkFaults())
-        self.devices = devices(town, self.meters, _DeviceClock(self.clock))
+        self.devices = devices(town, self.meters, DeviceClock(self.clock))
         for gateway in town.gateways:
             if gateway.name in self.devices:
                 self.network.devices[gateway.host, gateway.port] = self.devices[gateway.name]
-        self.policies: dict[str, Policy] = dict(template(template_name))
+        self.policies: dict[str, Policy] = dict(template(cast.template))
         self.books = {
             name: books.load(books.shipped_text(name), name) for name in books.shipped() if "dynamic" not in name
         }
@@ -115,6 +107,7 @@ class World:
         accounts = {site.point.meter: site.account.account for site in town.sites}
         self.observer = Observer(self.meters, accounts)
         self._tasks: dict[str, set[asyncio.Task[Any]]] = {"world": set(), "engine": set()}
+        self._running: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self.loop.set_task_factory(self._factory)  # type: ignore[arg-type]
 
@@ -132,14 +125,19 @@ class World:
 
     def boot(self) -> None:
         """Open the store and start the engine, as a daemon would."""
-        self.store = Store.open(self.home, TABLES, clock=self.clock, writer="inline", durable=False)
+        self.store = Store.open(
+            self.home, (*TABLES, *self.cast.tables), clock=self.clock, writer="inline", durable=False
+        )
         settings = Settings(offload=False, idle_s=IDLE_S, publish_s=PUBLISH_S, payment_channels={CHANNEL: True})
-        links = self._links(self.store)
-        self.engine = Engine(
+        links = wiring.links(
+            self.town, self.cast.transport, self.network,
+            meters=self.meters, fences=Fences(self.store), clock=self.clock,
+        )  # fmt: skip
+        self.engine = self.cast.engine(
             self.store, self.clock, self.books, self.policies, links, {"file": self.channel}, settings=settings
         )
         self._stop = asyncio.Event()
-        self._as_engine(self._run(self.engine, self._stop))
+        self._running = self._as_engine(self._run(self.engine, self._stop))
 
     def _as_engine(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         token = OWNER.set("engine")
@@ -150,18 +148,6 @@ class World:
 
     async def _run(self, engine: Engine, stop: asyncio.Event) -> None:
         await engine.run(stop)
-
-    def _links(self, store: Store) -> dict[str, Link]:
-        fences = Fences(store)
-        found: dict[str, Link] = {}
-        for gateway in self.town.gateways:
-            common: dict[str, Any] = {"gateway": gateway.name, "fences": fences, "timeout_s": TIMEOUT_S}
-            where = (self.clock, self.network, gateway.host, gateway.port)
-            if gateway.protocol == "modbus":
-                found[gateway.name] = ModbusLink(*where, **common)
-            elif gateway.protocol == "dlms":
-                found[gateway.name] = DlmsLink(*where, secrets=lambda _name: SECRET, **common)
-        return found
 
     async def crash(self) -> None:
         """The process dies between two commits: no drain, no goodbye; what was not committed is gone."""
@@ -185,10 +171,10 @@ class World:
 
     def failure(self) -> BaseException | None:
         """What broke the running engine, if anything did."""
-        for task in self._tasks["engine"]:
-            if task.done() and not task.cancelled() and task.exception() is not None:
-                return task.exception()
-        return None
+        task = self._running
+        if task is None or not task.done() or task.cancelled() or self.engine is None:
+            return None
+        return task.exception()
 
     def close(self) -> None:
         """Give everything back."""
@@ -272,8 +258,10 @@ class World:
         payers = Payers(self.town, self.meters, clock=self.clock, store=lambda: self.store, pay=self.pay)
         crew = Crew(self.town, self.meters, clock=self.clock, store=lambda: self.store)
         operator = Operator(clock=self.clock, engine=lambda: self.engine, store=lambda: self.store)
-        for work in (payers.run(), crew.run(), operator.run(), self._reconciles(), self._observe(), self._hours()):
+        for work in (payers.run(), operator.run(), self._reconciles(), self._observe(), self._hours()):
             self.loop.create_task(work)
+        if self.cast.crews:
+            self.loop.create_task(crew.run())
         for number, gateway in enumerate(self.town.gateways):
             self.loop.create_task(self._outages(number, gateway.host))
         self.loop.create_task(self._crashes())
@@ -356,19 +344,3 @@ class World:
             self.clock.step_s = STEP_S
             await self.clock.sleep(3600)
             self.clock.step_s = 0
-
-
-class _DeviceClock:
-    """What devices live by: true time, whatever the host's clock says."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self._clock = clock
-
-    def now(self) -> datetime:
-        return self._clock.true_now()
-
-    def monotonic(self) -> float:
-        return self._clock.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)

@@ -16,6 +16,7 @@ def command(
     seed: Annotated[int, typer.Option(help="Everything random comes from it.")] = 1,
     faults: Annotated[str, typer.Option(help="none, wire, links, relays, crashes or standard.")] = "standard",
     policy: Annotated[str, typer.Option(help="Template of the control policy.")] = "minigrid",
+    transport: Annotated[str, typer.Option(help="wire (bytes), direct (records); default: wire for small towns.")] = "",
     output: FormOption = None,
 ) -> None:
     """Run the real engine on a simulated town with faults; exit 1 when an invariant did not hold."""
@@ -25,13 +26,16 @@ def command(
     from prewatt.strict import suggest
     from sim.faults import FAULTS
     from sim.run import simulate
+    from sim.wiring import TRANSPORTS, transport_of
+    from sim.world import Cast
 
-    for word, known in ((faults, FAULTS), (policy, TEMPLATES)):
+    for word, known in ((faults, FAULTS), (policy, TEMPLATES), (transport or TRANSPORTS[0], TRANSPORTS)):
         if word not in known:
             raise Usage(f"no {word!r}", attempt=suggest(word, known))
     with bar() as progress:
+        cast = Cast(policy, transport_of(transport, accounts))
         found = simulate(
-            accounts, days, seed, faults=faults, template=policy, progress=lambda at, of: progress("days", at, of)
+            accounts, days, seed, faults=faults, cast=cast, progress=lambda at, of: progress("days", at, of)
         )
     code = 0 if found["invariants"] == "ok" else 1
     emit(Result("simulate", found, rows="" if code == 0 else "invariants", code=code))

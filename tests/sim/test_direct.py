@@ -1,0 +1,167 @@
+"""The direct transport is held against the wire: same relay changes, same money, and the same kinds of trouble."""
+
+import asyncio
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ingest import drivers
+from ingest.records import Channel, Drive, DriveResult, Flag, MeterPoint, RelayState
+from sim.direct import DirectLink
+from sim.faults import FAULTS
+from sim.loop import DeviceClock, VirtualClock, VirtualLoop, run_virtual
+from sim.meters import SimMeter
+from sim.network import NetworkFaults, SimNetwork
+from sim.run import START, play
+from sim.town import build
+from sim.world import Cast, World
+
+SEED, ACCOUNTS, DAYS = 2, 10, 2
+NEAR = timedelta(seconds=30)
+WH_PER_CHANGE = 30  # what half a minute more or less of light may draw
+T = datetime(2026, 3, 5)
+
+
+def lived(transport: str) -> tuple[dict[str, Any], dict[str, list[tuple[datetime, RelayState, str]]], dict[str, int]]:
+    world = World(build(SEED, ACCOUNTS, start=START), FAULTS["none"], Cast(transport=transport))
+    try:
+        figures = play(world, DAYS)
+        assert world.store is not None
+        money = world.store.read(lambda reader: reader.balances("customer:"))
+        return figures, {name: metal.relay_changes for name, metal in world.meters.items()}, money
+    finally:
+        world.close()
+
+
+def test_both_transports_switch_the_same_relays_and_count_the_same_money() -> None:
+    wire, direct = lived("wire"), lived("direct")
+    assert wire[0]["disconnects"] >= 2
+    for name in ("disconnects", "reconnects", "payments", "unpaid_on_hours", "invariants"):
+        assert wire[0][name] == direct[0][name], name
+    for meter, changes in wire[1].items():
+        assert [(state, cause) for _, state, cause in changes] == [(s, c) for _, s, c in direct[1][meter]], meter
+        for (one, _, _), (other, _, _) in zip(changes, direct[1][meter], strict=True):
+            assert abs(one - other) < NEAR, meter
+    assert wire[2] == direct[2]
+
+
+class Memory:
+    """Fences in a dictionary."""
+
+    def __init__(self) -> None:
+        self.raised: dict[str, int] = {}
+
+    def last(self, meter: str) -> int:
+        return self.raised.get(meter, 0)
+
+    async def raise_to(self, meter: str, fence: int) -> None:
+        self.raised[meter] = max(fence, self.last(meter))
+
+
+class Bench:
+    """One meter behind a direct link."""
+
+    def __init__(self, faults: NetworkFaults, model: str = "dlms_generic") -> None:
+        self.loop = VirtualLoop()
+        self.clock = VirtualClock(self.loop, T)
+        self.metal = SimMeter("S1", lambda hour: 1000, T)
+        self.network = SimNetwork(self.loop, random.Random(1), faults)
+        self.point = MeterPoint(1, "M1", "S1", model, "", "g", "g", 1, 1)
+        known = drivers.drivers()
+        self.link = DirectLink(
+            self.clock, DeviceClock(self.clock), self.network, "g", {"M1": self.metal}, known, Memory(), "g"
+        )
+
+    def run(self, work: Any) -> Any:
+        return run_virtual(self.loop, work)
+
+    def order(self, action: str, fence: int = 1) -> Drive:
+        return Drive(f"c{fence}", "M1", action, fence, T + timedelta(hours=9))
+
+
+def test_a_poll_reads_what_the_meter_shows_and_a_late_one_takes_the_profile() -> None:
+    bench = Bench(NetworkFaults())
+
+    async def day() -> None:
+        await asyncio.sleep(3630)
+        poll = await bench.link.poll(bench.point, T + timedelta(hours=1))
+        assert [(r.channel, r.flags) for r in poll.reads] == [(Channel.IMPORT, 0)]
+        assert (poll.serial, poll.power_w, poll.offset_s) == ("S1", 1000, 0)
+        assert 1008 <= poll.reads[0].register_wh <= 1009
+        await asyncio.sleep(1800)
+        late = await bench.link.poll(bench.point, T + timedelta(hours=1))
+        assert [(r.register_wh, r.flags) for r in late.reads] == [(1000, int(Flag.BACKFILL))]
+
+    bench.run(day())
+
+
+def test_a_modbus_meter_shows_ten_watt_hours_at_a_time_and_no_profile() -> None:
+    bench = Bench(NetworkFaults(), "dds238")
+
+    async def day() -> None:
+        await asyncio.sleep(3630)
+        poll = await bench.link.poll(bench.point, T + timedelta(hours=1))
+        assert [(r.channel, r.register_wh) for r in poll.reads] == [(Channel.IMPORT, 1000), (Channel.EXPORT, 0)]
+        none = await bench.link.profile(bench.point, T, T + timedelta(hours=1))
+        assert [finding.code for finding in none.findings] == ["no_load_profile"]
+
+    bench.run(day())
+
+
+def test_a_lost_request_moves_nothing_and_a_lost_answer_leaves_the_relay_moved() -> None:
+    for faults, state in (
+        (NetworkFaults(), RelayState.OPEN),
+        (NetworkFaults(lost_request=1.0), RelayState.CLOSED),
+        (NetworkFaults(lost_answer=1.0), RelayState.OPEN),
+    ):
+        bench = Bench(NetworkFaults())
+
+        async def day(bench: Bench = bench, faults: NetworkFaults = faults) -> DriveResult:
+            real = bench.network.exchange
+            asked = 0
+
+            def third() -> Any:  # the order itself, behind the association and the look
+                nonlocal asked
+                asked += 1
+                bench.network.faults = faults if asked == 3 else NetworkFaults()
+                return real()
+
+            bench.network.exchange = third  # type: ignore[method-assign]
+            return (await bench.link.drive(bench.point, bench.order("disconnect"))).result
+
+        result = bench.run(day())
+        assert bench.metal.relay is state
+        assert result is (DriveResult.ACKNOWLEDGED if faults == NetworkFaults() else DriveResult.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda bench: bench.network.set_down("g", True), "unreachable"),
+        (lambda bench: bench.metal.faults.add("dead"), "timeout"),
+        (lambda bench: bench.metal.faults.add("wrong_unit"), "wrong_unit"),
+        (lambda bench: setattr(bench.metal, "serial", "S2"), "wrong_unit"),
+    ],
+)
+def test_trouble_is_a_finding_and_no_read(change: Any, reason: str) -> None:
+    bench = Bench(NetworkFaults())
+    change(bench)
+    poll = bench.run(bench.link.poll(bench.point, T))
+    assert (poll.ok, [finding.code for finding in poll.findings]) == (False, [reason])
+
+
+def test_a_fence_that_left_before_and_a_wrong_clock_refuse_the_order() -> None:
+    bench = Bench(NetworkFaults())
+    bench.metal.skew_s = 600
+
+    async def day() -> list[DriveResult]:
+        wrong = await bench.link.drive(bench.point, bench.order("disconnect", 3))
+        bench.metal.skew_s = 0
+        first = await bench.link.drive(bench.point, bench.order("disconnect", 3))
+        again = await bench.link.drive(bench.point, bench.order("connect", 2))
+        return [wrong.result, first.result, again.result]
+
+    assert bench.run(day()) == [DriveResult.REFUSED, DriveResult.ACKNOWLEDGED, DriveResult.FENCED]
+    assert [state for _, state, _ in bench.metal.relay_changes] == [RelayState.OPEN]
