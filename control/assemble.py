@@ -291,9 +291,10 @@ def _overdue(account: Account, posted_micro: int, bills: list[StoredBill], world
     """Post-paid: what is past its due date, and since when; credits pay the oldest bill first."""
     if account.mode != "postpaid":
         return {}
-    unpaid, overdue, since = max(0, -posted_micro), 0, None
+    guessed = sum(bill.estimated_micro for bill in bills)  # what rests on estimates is owed, and disconnects nobody
+    unpaid, overdue, since = max(0, -posted_micro - guessed), 0, None
     for bill in reversed(bills):
-        part = min(unpaid, bill.total_micro)
+        part = min(unpaid, bill.total_micro - bill.estimated_micro)
         due = bill.end + timedelta(days=world.settings.due_days)
         if part > 0 and due <= world.now:
             overdue, since = overdue + part, due

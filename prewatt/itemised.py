@@ -21,6 +21,8 @@ from prewatt.lookup import config_of, known
 from prewatt.wiring import Shell, reading
 from storage import billing
 from storage.billing import Basis, Customer
+from storage.folds import Quality
+from storage.positions import billable, measured
 from storage.records import Account, BookVersion, Install, StoredBill
 from storage.usage import Master
 from tariff import explain
@@ -70,9 +72,9 @@ class Subject:
         """The account as bills on ``book`` are made for it."""
         return Customer(self.account.account, book, self.account.attributes, self.account.closed)
 
-    def basis(self, book: Book, span: Span) -> Basis:
-        """The energies of one bill."""
-        return billing.basis_of(self.shell.store, self.master, self.customer(book), span)
+    def basis(self, book: Book, span: Span, *, counts: Quality = billable) -> Basis:
+        """The energies of one bill; for hourly charges ``counts`` takes the measured ones only."""
+        return billing.basis_of(self.shell.store, self.master, self.customer(book), span, counts=counts)
 
 
 def hour(option: Path | None, account: str, at: datetime) -> Row:
@@ -97,7 +99,8 @@ def _hour(subject: Subject, start: datetime, rows: Sequence[Row]) -> Row:
         book = subject.book(row["book_hash"])
         at = row["end"] - timedelta(minutes=row["minutes"])
         span = period_of(book, at)
-        basis = made.setdefault((book.hash, span), subject.basis(book, span))
+        basis = made.get((book.hash, span)) or subject.basis(book, span, counts=measured)
+        made[book.hash, span] = basis
         given = {"at": at, "attributes": subject.account.attributes, "carried": basis.carried}
         again = explain.charge_micro(book, *span, basis.usage, **given)
         charges.append(_charge(row, book, subject.master.name(row["meter_id"]), again))

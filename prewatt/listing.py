@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from control.policy import Policy
     from ingest.model import Driver
     from storage.records import Account, Payment
-    from tariff.records import Bill
+    from tariff.records import Bill, MissingSpan
 
 Row = dict[str, Any]
 
@@ -98,7 +98,9 @@ def bill_row(bill: "Bill") -> Row:
         "to": bill.end,
         "total": money(bill.total_micro),
         "complete": bill.complete,
-        "missing": [{"start": m.start, "end": m.end, "intervals": m.intervals} for m in bill.missing],
+        "missing": [_span_row(span) for span in bill.missing],
+        "estimated": [_span_row(span) for span in bill.estimated],
+        "estimated_amount": money(bill.estimated_micro),
         "ended": bill.ended,
         "lines": [
             {
@@ -114,6 +116,10 @@ def bill_row(bill: "Bill") -> Row:
             for line in bill.lines
         ],
     }
+
+
+def _span_row(span: "MissingSpan") -> Row:
+    return {"start": span.start, "end": span.end, "intervals": span.intervals}
 
 
 def guards_of(guards: Iterable[Guard]) -> dict[str, Row]:

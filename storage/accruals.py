@@ -1,4 +1,9 @@
-"""Open periods go in, the accounts' states that follow from them are written, in the caller's transaction."""
+"""Open periods go in, the accounts' states that follow from them are written, in the caller's transaction.
+
+What control disconnects on is the ledger less ``accrued_micro``, and rests on actual reads alone. A posted bill puts
+its estimated slots on the ledger: that part is taken off ``accrued_micro`` again and counted in ``estimate_micro``,
+which only warns. So posting a bill changes nothing of what is available.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,11 +28,15 @@ def put_states(unit: Unit, changed: Sequence[OpenPeriod], open_of: Open) -> None
         unit.put_all([new for old, new in zip(before, after, strict=True) if new != old])
 
 
-def settle(unit: Unit, account: str) -> None:
-    """Make one account's money again from the periods that are still open in this transaction."""
+def settle(unit: Unit, account: str, estimated_micro: int = 0) -> None:
+    """Make one account's money again from the periods that are still open in this transaction.
+
+    ``estimated_micro`` is by how much the estimated part of its posted bills has grown (or, negative, has gone).
+    """
     before = unit.get(AccountState, account) or AccountState(account)
+    before = replace(before, billed_estimate_micro=before.billed_estimate_micro + estimated_micro)
     after = _after(before, {period.start: period for period in unit.find(OpenPeriod, account=account)})
-    if after != before:
+    if estimated_micro or after != before:
         unit.put(after)
 
 
@@ -36,9 +45,9 @@ def _after(before: AccountState, mine: Mapping[datetime, OpenPeriod]) -> Account
     latest = mine[max(mine)] if mine else None
     return replace(
         before,
-        accrued_micro=sum(period.accrued_micro for period in mine.values()),
+        accrued_micro=sum(period.accrued_micro for period in mine.values()) - before.billed_estimate_micro,
         accrued_to=max(reached, default=before.accrued_to),
         period_start=latest.start if latest is not None else before.period_start,
         book_hash=latest.book_hash if latest is not None else before.book_hash,
-        estimate_micro=sum(period.estimate_micro for period in mine.values()),
+        estimate_micro=sum(period.estimate_micro for period in mine.values()) + before.billed_estimate_micro,
     )

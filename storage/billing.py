@@ -5,6 +5,7 @@ meter's end, or the last interval of a meter that only files speak for. Bills ar
 the same one again changes nothing.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -15,13 +16,13 @@ import pyarrow as pa
 
 from ingest.records import Channel, MeterPoint
 from storage.accruals import settle
-from storage.codec import canonical
-from storage.folds import carried, gather
-from storage.positions import billable
+from storage.codec import canonical, revive
+from storage.folds import Quality, carried, gather
+from storage.positions import billable, measured
 from storage.records import Account, Install, OpenPeriod, Posting, StoredBill
 from storage.store import Store
 from storage.unit import Unit
-from storage.usage import Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
+from storage.usage import ESTIMATED, Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
 from storage.writer import Priority
 from tariff import statement
 from tariff.calendar import to_utc
@@ -46,14 +47,15 @@ class Customer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Basis:
-    """What one bill is made of: the energies of its slots, the Wh that each ladder had gone at its start, and the slots
-    that have a billable import.
+    """What one bill is made of: the energies of its slots, the Wh that each ladder had gone at its start, the slots
+    that have a billable import, and those of them where it is an estimate.
     """
 
     usage: Usage
     carried: Mapping[str, int]
     grid: Grid
     has: Bool
+    guess: Bool
 
 
 def span_of(book: Book, period: str) -> tuple[datetime, datetime]:
@@ -185,53 +187,82 @@ def one_bill(
 ) -> Bill:
     """The bill of one customer from its meters' intervals since the ladder's start."""
     made = basis(master, customer, span, own)
-    bill = statement.bill(
+    bill = rated(customer, span, made, ended)
+    missing = _missing(master, customer.account, made.grid, made.has, ended)
+    bill = replace(bill, missing=missing, complete=not missing, estimated=_spans(made.grid, made.guess))
+    if not ((own.flags & ESTIMATED) != 0).any():
+        return bill
+    sure = rated(customer, span, basis(master, customer, span, own, counts=measured), ended)
+    return replace(bill, estimated_micro=max(bill.total_micro - sure.total_micro, 0))
+
+
+def rated(customer: Customer, span: tuple[datetime, datetime], made: Basis, ended: datetime | None = None) -> Bill:
+    """The bill of one customer on its book, of energies that are on their slots already."""
+    usage = made.usage
+    return statement.bill(
         customer.book,
         customer.account,
         *span,
-        made.usage.ends,
-        made.usage.wh,
+        usage.ends,
+        usage.wh,
         minutes=made.grid.minutes,
         attributes=customer.attributes,
         ended=ended,
         carried=made.carried,
-        export_wh=made.usage.export_wh,
-        reactive_varh=made.usage.reactive_varh,
+        export_wh=usage.export_wh,
+        reactive_varh=usage.reactive_varh,
     )
-    missing = _missing(master, customer.account, made.grid, made.has, ended)
-    return replace(bill, missing=missing, complete=not missing)
 
 
-def basis(master: Master, customer: Customer, span: tuple[datetime, datetime], own: Energies) -> Basis:
-    """Put the intervals of one customer's meters since the ladder's start on the slots of one bill."""
+def basis(
+    master: Master,
+    customer: Customer,
+    span: tuple[datetime, datetime],
+    own: Energies,
+    *,
+    counts: Quality = billable,
+) -> Basis:
+    """Put the intervals of one customer's meters since the ladder's start on the slots of one bill.
+
+    ``counts`` says by their flags which intervals: for a bill all that may be billed, for hourly charges the measured.
+    """
     start, end = span
     minutes = master.minutes(customer.account, start)
     grid = Grid(ms_of(start), minutes, (ms_of(end) - ms_of(start)) // (minutes * 60_000))
-    wh, has = _by_slot(own, grid, Channel.IMPORT)
-    export, sold = _by_slot(own, grid, Channel.EXPORT)
-    lag, reacts = _by_slot(own, grid, Channel.REACTIVE)
+    wh, has, guess = _by_slot(own, grid, Channel.IMPORT, counts)
+    export, sold, _ = _by_slot(own, grid, Channel.EXPORT, counts)
+    lag, reacts, _ = _by_slot(own, grid, Channel.REACTIVE, counts)
     any_slot = np.flatnonzero(has | sold | reacts)
     ends = (grid.start + (any_slot + 1) * grid.slot_ms).astype("datetime64[ms]")
     bought = export[any_slot] if sold.any() else None
     usage = Usage(ends, wh[any_slot], minutes, bought, lag[any_slot] if reacts.any() else None)
-    return Basis(usage, carried(customer.book, start, own, minutes, customer.attributes), grid, has)
+    before = carried(customer.book, start, own, minutes, customer.attributes, counts=counts)
+    return Basis(usage, before, grid, has, guess)
 
 
-def basis_of(store: Store, master: Master, customer: Customer, span: tuple[datetime, datetime]) -> Basis:
+def basis_of(
+    store: Store,
+    master: Master,
+    customer: Customer,
+    span: tuple[datetime, datetime],
+    *,
+    counts: Quality = billable,
+) -> Basis:
     """What the bill of ``span`` is made of, as stored now."""
     meters = master.meters(customer.account)
     energies = Energies.of(gather(store, meters, ladder_start(customer.book, span[0]), span[1], None))
-    return basis(master, customer, span, master.of_account(energies, customer.account))
+    return basis(master, customer, span, master.of_account(energies, customer.account), counts=counts)
 
 
-def _by_slot(own: Energies, grid: Grid, channel: Channel) -> tuple[Int, Bool]:
-    """Billable Wh per slot of one channel, and the slots that have any."""
+def _by_slot(own: Energies, grid: Grid, channel: Channel, counts: Quality) -> tuple[Int, Bool, Bool]:
+    """Wh per slot of one channel, the slots that have any, and those where some of it is estimated."""
     taken = share(own.take(np.flatnonzero(own.channel == channel)), grid)
-    good = billable(taken.flags)
-    wh, has = np.zeros(grid.count, np.int64), np.zeros(grid.count, np.bool_)
+    good = counts(taken.flags)
+    wh, has, guess = np.zeros(grid.count, np.int64), np.zeros(grid.count, np.bool_), np.zeros(grid.count, np.bool_)
     np.add.at(wh, taken.slot[good], taken.wh[good])
     has[taken.slot[good]] = True
-    return wh, has
+    guess[taken.slot[good & ~measured(taken.flags)]] = True
+    return wh, has, guess
 
 
 def _missing(
@@ -245,7 +276,12 @@ def _missing(
     ends = grid.start + (np.arange(grid.count) + 1) * grid.slot_ms
     first = min((ms_of(install.start) for install in master.by_account.get(account, [])), default=0)
     last = ms_of(ended) if ended is not None else 1 << 62
-    holes = np.flatnonzero(~has & (ends > first) & (ends <= last))
+    return _spans(grid, ~has & (ends > first) & (ends <= last))
+
+
+def _spans(grid: Grid, chosen: Bool) -> tuple[MissingSpan, ...]:
+    """Neighbouring slots of a bill as spans."""
+    holes = np.flatnonzero(chosen)
     spans = []
     for part in np.split(holes, np.flatnonzero(np.diff(holes) != 1) + 1):
         if part.size:
@@ -278,7 +314,7 @@ def _post(unit: Unit, bill: Bill, now: datetime) -> int:
     if bill.total_micro:
         unit.post(legs("bill", number, bill, bill.total_micro, now))
     unit.delete(OpenPeriod, bill.account, bill.start)
-    settle(unit, bill.account)
+    settle(unit, bill.account, bill.estimated_micro)
     return 1
 
 
@@ -306,4 +342,11 @@ def stored_bill(bill: Bill, now: datetime) -> StoredBill:
         bill.reads_hash,
         canonical(asdict(bill)),
         now,
+        bill.estimated_micro,
     )
+
+
+def kept_bill(text: str) -> Bill:
+    """A bill from the canonical JSON that it is kept as; what an older one did not have has its default."""
+    found: Bill = revive(json.loads(text), Bill)
+    return found

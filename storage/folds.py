@@ -3,7 +3,7 @@
 Folds is the rater's memory: a Group per book, period, slot length and attributes. Nothing in it is a truth of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,17 +14,18 @@ import pyarrow.compute as pc
 from ingest.records import Channel, Finding, MeterPoint
 from storage.charging import GroupCharges
 from storage.merge import merge
-from storage.positions import Group
+from storage.positions import Group, measured
 from storage.records import Account, Install, OpenPeriod, StoredBill
 from storage.schemas import INTERVALS
 from storage.store import Store
-from storage.usage import SUSPECT, Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
+from storage.usage import Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
 from tariff import rating, statement
 from tariff.errors import RatingError
 from tariff.model import Book
 from tariff.statement import Usage, ladder_start, period_of
 
 Slot = tuple[str, datetime]  # an account's period, by its start
+Quality = Callable[[Int], Bool]  # flags to which of them count
 _MS = 1
 
 
@@ -61,15 +62,24 @@ def gather(store: Store, meters: list[int], start: datetime, end: datetime, fres
 
 
 def carried(
-    book: Book, start: datetime, energies: Energies, minutes: int, attributes: Mapping[str, str]
+    book: Book,
+    start: datetime,
+    energies: Energies,
+    minutes: int,
+    attributes: Mapping[str, str],
+    *,
+    counts: Quality = measured,
 ) -> dict[str, int]:
-    """What the account's energy since ``ladder_start`` brings into the period on every ladder of the book."""
+    """What the account's energy since ``ladder_start`` brings into the period on every ladder of the book.
+
+    ``counts`` says by their flags which intervals count: the measured ones, or for a bill all that may be billed.
+    """
     begin = ladder_start(book, start)
     if begin >= start:
         return {}
     grid = Grid(ms_of(begin), minutes, (ms_of(start) - ms_of(begin)) // (minutes * 60_000))
-    billable = np.flatnonzero((energies.channel == Channel.IMPORT) & ((energies.flags & SUSPECT) == 0))
-    taken = share(energies.take(billable), grid)
+    counted = np.flatnonzero((energies.channel == Channel.IMPORT) & counts(energies.flags))
+    taken = share(energies.take(counted), grid)
     slots, inverse = np.unique(taken.slot, return_inverse=True)
     wh = np.zeros(slots.size, np.int64)
     np.add.at(wh, inverse, taken.wh)
@@ -100,6 +110,7 @@ class Folds:
         self._estimated: dict[int, int] = {}
         self._fast: dict[int, tuple[Group, int]] = {}
         self._latest: dict[str, datetime] = {}
+        self._bills = store.read(lambda reader: reader.find(StoredBill, limit=1)) != []  # later ones make folds anew
 
     def load(self) -> Moved:
         """Fold the stored intervals of every open period; accounts without a book or meters wait.
@@ -222,6 +233,7 @@ class Folds:
         start, end = span
         if (account, start) not in self._where and self._billed(account, start):
             moved.billed.append((account, start))
+            self._go_on(account, span, fresh, touched, moved)
             return
         group, row = self._place(account, start, end, fresh)
         mark = touched.setdefault(id(group), _Touched(group))
@@ -230,8 +242,25 @@ class Folds:
         table = gather(self._store, self.master.meters(account), start, end, fresh)
         changed = group.put(row, self.master.of_account(Energies.of(table), account))
         mark.mark(row, min(changed, first) if self.force else changed)
-        for later in sorted(one for one in self.open_of.get(account, {}) if one > start):
-            self._carry_on(account, later, fresh, touched)
+        self._go_on(account, span, fresh, touched, moved)
+
+    def _go_on(
+        self,
+        account: str,
+        span: tuple[datetime, datetime],
+        fresh: pa.Table,
+        touched: dict[int, _Touched],
+        moved: Moved,
+    ) -> None:
+        """Later periods whose ladders carry this one's energy: the open ones are rewound, the billed ones corrected."""
+        book = self._book(account)
+        if book is None or ladder_start(book, span[1]) >= span[1]:
+            return
+        if self._bills:
+            later = self._store.read(lambda reader: reader.find(StoredBill, account=account, start__gt=span[0]))
+            moved.billed += [(account, one.start) for one in later if ladder_start(book, one.start) < span[1]]
+        for start in sorted(one for one in self.open_of.get(account, {}) if one > span[0]):
+            self._carry_on(account, start, fresh, touched)
 
     def _carry_on(self, account: str, start: datetime, fresh: pa.Table, touched: dict[int, _Touched]) -> None:
         """Rewind a later open period when an earlier one changed what its ladders carry over."""

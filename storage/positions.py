@@ -104,7 +104,8 @@ class Group:
         for channel in CHANNELS:
             taken = share(energies.take(np.flatnonzero(energies.channel == channel)), self.grid)
             bills, actual = _quality(taken.flags)
-            np.add.at(fresh[channel], taken.slot[bills], taken.wh[bills])
+            counts = bills if channel == Channel.IMPORT else actual  # what is fed in or reactive is never guessed
+            np.add.at(fresh[channel], taken.slot[counts], taken.wh[counts])
             if channel == Channel.IMPORT:
                 has[taken.slot[actual]] = True
                 guess[taken.slot[bills & ~actual]] = True
@@ -254,6 +255,11 @@ class Group:
 def billable(flags: Int) -> Bool:
     """Which intervals bill: all but suspect ones that nobody confirmed."""
     return _quality(flags)[0]
+
+
+def measured(flags: Int) -> Bool:
+    """Which intervals bill and are no estimates: what hourly charges and disconnections rest on."""
+    return _quality(flags)[1]
 
 
 def _quality(flags: Int) -> tuple[Bool, Bool]:

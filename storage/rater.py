@@ -19,6 +19,7 @@ from storage.accruals import put_states
 from storage.batches import Batch
 from storage.conversion import Fresh, convert, kept, reads_of
 from storage.folds import Folds, Moved
+from storage.keptbooks import KeptBooks, Series, no_series
 from storage.records import Cursor, RegisterPlace
 from storage.store import Store
 from storage.unit import Reader, Unit
@@ -54,10 +55,14 @@ class _Slice:
 class Rater:
     """Turns reads into money; one per store, called by one task at a time."""
 
-    def __init__(self, store: Store, books: Mapping[str, Book]) -> None:
-        """Bind to the store and the books by name; nothing is loaded yet."""
+    def __init__(self, store: Store, books: Mapping[str, Book], *, series: Series = no_series) -> None:
+        """Bind to the store and the books by name; nothing is loaded yet.
+
+        ``series`` opens the price files of books that are no longer in force, for corrections of bills made on them.
+        """
         self._store = store
         self._books = dict(books)
+        self.series = series
         self._folds: Folds | None = None
         self._places: dict[Key, Place] = {}
         self._seen: dict[str, int] = {}
@@ -143,9 +148,10 @@ class Rater:
         own = schemas.intervals_table(fresh.intervals)
         table = pa.concat_tables([own, *(batch.table for batch in piece.imports)])
         moved = folds.take(table)
-        late = corrections.prepare(self._store, folds, self._books, moved.billed, table)
+        books = KeptBooks(self._store, self._books, self.series)
+        late, wrong = corrections.prepare(self._store, folds, books, moved.billed, table)
         rows = charging.table([*moved.charged, *(part for one in late for part in one.charges)], folds.master)
-        findings = [*fresh.findings, *moved.findings]
+        findings = [*fresh.findings, *moved.findings, *wrong]
         number = "-".join(f"{cursor.dataset[0]}{cursor.seq}" for cursor in piece.cursors)
         packed = [
             (name, batches.pack(name, part)) for name, part in (("intervals", own), ("charges", rows)) if part.num_rows

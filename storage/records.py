@@ -62,6 +62,7 @@ class AccountState:
     epoch: int = 0  # credit epoch: rises when a payment lifts the status to ok
     book_hash: str = ""
     estimate_micro: int = 0  # provisional money for the unread gap: warns, never disconnects
+    billed_estimate_micro: int = 0  # of posted bills, what rests on estimates: moved from accrued to the estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,22 @@ class StoredBill:
     reads_hash: str
     bill: str
     posted: datetime
+    estimated_micro: int = 0  # part of the total that rests on estimates: it warns, and disconnects nobody
+
+
+@dataclass(frozen=True, slots=True)
+class SupersededBill:
+    """A bill as it stood until a correction replaced it; ``revision`` counts from 0, the bill as first posted."""
+
+    account: str
+    start: datetime
+    revision: int
+    total_micro: int
+    book_hash: str
+    reads_hash: str
+    bill: str
+    posted: datetime
+    superseded: datetime
 
 
 @dataclass(frozen=True, slots=True)

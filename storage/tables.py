@@ -53,7 +53,14 @@ TABLES: tuple[TableSpec, ...] = (
         indexes=(("ledger_account", "at"),),
         comment="Double entry: the legs of one source and source_id sum to zero; positive is credit",
     ),
-    TableSpec("bill", r.StoredBill, ("account", "start"), comment="Posted bills"),
+    TableSpec("bill", r.StoredBill, ("account", "start"), comment="Posted bills, as corrected"),
+    TableSpec(
+        "bill_before",
+        r.SupersededBill,
+        ("account", "start", "revision"),
+        append_only=True,
+        comment="Bills as they stood before a correction; the difference is in the ledger",
+    ),
     TableSpec("book", r.BookVersion, ("book_hash",), append_only=True, comment="Tariff books as they were used"),
     TableSpec(
         "event",

@@ -42,7 +42,7 @@ class BillLine:
 
 @dataclass(frozen=True, slots=True)
 class MissingSpan:
-    """Slots of a bill's period for which no interval is stored (or none that may be billed)."""
+    """Neighbouring slots of a bill's period: without an interval that may be billed, or with an estimated one."""
 
     start: datetime
     end: datetime
@@ -51,7 +51,10 @@ class MissingSpan:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """One account's bill for [start, end) in UTC, every line rounded, ``total_micro`` their sum as the book says."""
+    """One account's bill for [start, end) in UTC, every line rounded, ``total_micro`` their sum as the book says.
+
+    ``estimated`` are the slots that were billed on an estimate, ``estimated_micro`` what they put on the total.
+    """
 
     account: str
     book: str
@@ -66,3 +69,5 @@ class Bill:
     ended: datetime | None = None
     reads_hash: str = ""
     engine: str = ""
+    estimated: tuple[MissingSpan, ...] = ()
+    estimated_micro: int = 0

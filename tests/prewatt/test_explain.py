@@ -44,6 +44,26 @@ def test_a_year_s_ladder_is_carried_into_the_next_month(rated: None, run: Run) -
     assert told["rederived"] is True
 
 
+def test_an_estimate_before_an_hour_leaves_its_charge_explained(rated: None, run: Run, tmp_path: Path) -> None:
+    """A bill counts an estimate on the ladder, an hourly charge does not: both are derived as they were made."""
+    (tmp_path / "accounts.csv").write_text("account,meter,book\nA2,M2,zhejiang-residential\n", encoding="utf-8")
+    assert run("accounts", "import", tmp_path / "accounts.csv").code == 0
+    day = ",".join(["50"] * 48)  # NEM12 is told in market time, two hours ahead of Shanghai
+    lines = ["100,NEM12,202601010000,x,y", "200,M2,E1,1,E1,N1,M2,kWh,30,"]
+    lines += [f"300,202601{d:02d},{day},{'E52' if d == 2 else 'A'},,,20260201000000," for d in (2, 3)] + ["900"]
+    (tmp_path / "nem12.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert run("reads", "import", tmp_path / "nem12.csv", "-o", "json").json["accepted"] == 96
+    assert run("rate").code == 0
+    told = run("explain", "A2", "--hour", "2026-01-03T10:00:00+08:00", "-o", "json")
+    assert (told.code, told.json["rederived"]) == (0, True)
+    assert told.json["steps"][0]["position_kwh"] == "1250", "only what was measured"
+    bill = run("bill", "2026-01", "--account", "A2", "-o", "json").json["bills"][0]
+    assert sum(Decimal(line["quantity"]) for line in bill["lines"]) == 4800
+    assert [span["intervals"] for span in bill["estimated"]] == [48]
+    assert Decimal(bill["estimated_amount"]) > 0
+    assert run("explain", "A2", "--bill", "2026-01", "-o", "json").json["rederived"] is True
+
+
 def test_a_bill_expands_to_its_hours_and_they_add_up(rated: None, run: Run) -> None:
     bill = run("bill", "2026-01", "-o", "json").json["bills"][0]
     told = run("explain", "A1", "--bill", "2026-01", "-o", "json").json
