@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tariff import kernel
 from tariff.lines import energy_micro, rounded
 from tariff.plan import Plan, State
-from tariff.step import own_energy, own_slots, settle
+from tariff.step import checked, own_energy, own_slots, settle
 
 Ints = NDArray[Any]
 
@@ -22,12 +22,12 @@ def charges(plan: Plan, state: State, wh: Ints, export: Ints | None) -> Ints:
     if plan.whole or plan.book.round_lines != "line":
         return _stepped(plan, state, wh, export)
     result = np.zeros(wh.shape, np.int64)
-    out = None if export is None else export.astype(plan.dtype)
+    energy = checked(plan, state, state.done, wh, export)
     for index, stream in enumerate(plan.streams):
         low, high = own_slots(stream, state.done, state.done + wh.shape[1])
         if low == high:
             continue
-        own = own_energy(stream, wh.astype(plan.dtype), out, slice(low, high), state.done)
+        own = own_energy(stream, energy, slice(low, high), state.done)
         columns = np.arange(low, high) if stream.columns is None else stream.columns[low:high]
         result[:, columns - state.done] += _stream_charges(plan, state, index, own, low)
     return result
@@ -53,7 +53,7 @@ def _stream_charges(plan: Plan, state: State, index: int, wh: Ints, low: int) ->
         moved = np.cumsum(wh * stream.slot_prices[low:high].astype(plan.dtype), axis=1)
         return _differences(plan, moved + state.dynamic[:, index][:, None], state.dynamic[:, index])
     runs = kernel.cut(stream, low, high, state.resets[index], plan.dtype)
-    start = np.where(runs.fresh[0], 0, state.position[:, index])
+    start = np.where(runs.fresh, 0, state.position[:, index])
     position = kernel.positions(runs, wh, start)
     before = position - wh
     tiers = stream.prices.shape[1]
@@ -104,9 +104,9 @@ def marks(
         return tier, price, labels, period
     columns = np.arange(low, high) if stream.columns is None else stream.columns[low:high] - state.done
     columns = columns - state.done if stream.columns is None else columns
-    own = own_energy(stream, wh.astype(plan.dtype), export, slice(low, high), state.done)
+    own = own_energy(stream, checked(plan, state, state.done, wh, export), slice(low, high), state.done)
     runs = kernel.cut(stream, low, high, state.resets[plan.primary], plan.dtype)
-    start = np.where(runs.fresh[0], 0, state.position[:, plan.primary])
+    start = np.where(runs.fresh, 0, state.position[:, plan.primary])
     position = kernel.positions(runs, own, start)
     found = (position[:, :, None] > stream.limits.T[None, low:high]).sum(axis=2)
     cell = stream.cell[low:high]

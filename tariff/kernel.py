@@ -1,14 +1,18 @@
-"""One stream and a block of energies go in, positions, line quantities and the exact running charge come out.
+"""One stream and a block of energies go in, positions, line quantities and the exact charge of every slot come out.
 
 This is the one definition of the arithmetic: the hourly step calls it with one slot, a batch with a month. The state is
 a position on the ladder and the Wh of every line. With M_k(x) = max(x, limit_k), the Wh above limit k between two slots
 is M_k(end) - M_k(begin), whichever way the position went, so sums over a run telescope and any split of the slots gives
-the same integers. Inside a run F(t) = p_0 x + sum_k (p_k - p_(k-1)) M_k(x) + a constant of the run.
+the same integers. A slot costs sum_k (p_k - p_(k-1)) (M_k(end) - M_k(begin)).
+
+Where no energy is negative a position only rises: then every run has one price, but the few that pass a limit.
 
 int64 wraps modulo 2**64, so terms on the way may pass its bound; the compiler proves that what is read out fits.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,87 +22,94 @@ from tariff.streams import Stream
 
 Ints = NDArray[Any]
 FLOOR = None  # the lower edge of the first tier: no position is below it
+LONGEST = 24  # slots of a run at most, so that little is looked at where one passes a limit
+KEPT = 64  # cuts: the blocks of one batch share theirs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
-    """The runs of a stream inside its slots [low, high): R runs, K tiers.
+    """The runs of a stream inside its slots [low, high), sorted by cell: R runs, K tiers; slots count from ``low``.
 
-    ``last`` is each run's last slot, ``fresh`` marks runs that begin a ladder span, ``of_slot`` the run of each slot;
-    ``steps`` [K, R] are p_0 and the price rises, ``limits`` [K-1, R].
+    ``first`` is each run's first slot, ``after`` the one after its last, ``span`` the first of the ladder span that it
+    lies in; ``of_slot`` [m] is the run of each slot, ``final`` that of the last. ``steps`` [K, R] are p_0 and the price
+    rises, ``limits`` [K-1, R]. The runs of ``cells`` begin at ``first_of_cell``.
     """
 
-    low: int
-    high: int
-    last: Ints
-    fresh: Ints
+    fresh: bool  # the first slot begins a ladder span
+    first: Ints
+    after: Ints
+    span: Ints
     of_slot: Ints
-    cell: Ints
+    final: int
     steps: Ints
     limits: Ints
-    spans: Ints  # first slot of every span after the first one
-    slot_steps: Ints  # [K, m], or [K, 1] where there is one run
-    slot_limits: Ints
-    cells: list[int]  # cells in sight; ``by_cell`` sorts the runs by them, ``first_of_cell`` is where each begins
-    by_cell: Ints
+    cells: list[int]
     first_of_cell: Ints
 
 
+@lru_cache(maxsize=KEPT)
 def cut(stream: Stream, low: int, high: int, last_reset: int | None, dtype: Any) -> Cut:
     """The runs inside [low, high) of the stream's own slots; ``last_reset`` is the span of the slot before."""
-    first = int(np.searchsorted(stream.runs, low, side="right")) - 1
+    begin = int(np.searchsorted(stream.runs, low, side="right")) - 1
     end = int(np.searchsorted(stream.runs, high, side="left"))
-    starts = np.maximum(stream.runs[first:end], low)
-    reset = stream.reset[starts]
-    fresh = np.ones(len(starts), np.bool_)
-    fresh[1:] = np.diff(reset) != 0
-    fresh[0] = last_reset is None or int(reset[0]) != last_reset
-    last = np.append(starts[1:], high) - 1 - low
-    lengths = np.diff(np.append(starts, high))
-    cell = stream.cell[starts]
+    edges = np.append(np.maximum(stream.runs[begin:end], low), high).tolist()
+    starts = np.array([at for pair in pairwise(edges) for at in range(*pair, LONGEST)])
+    order = np.argsort(stream.cell[starts], kind="stable")
+    reset = stream.reset[low:high]
+    spans = np.concatenate([[0], np.flatnonzero(np.diff(reset)) + 1])
+    rows = starts[order]
+    cell = stream.cell[rows]
     prices = stream.prices[cell].T
-    steps = np.diff(prices, axis=0, prepend=np.zeros((1, len(starts)), np.int64)).astype(dtype)
-    limits = stream.limits[:, starts].astype(dtype)
-    of_slot = np.repeat(np.arange(len(starts)), lengths)
-    wanted = of_slot if len(starts) > 1 else of_slot[:1]
-    cells, first_of_cell = np.unique(np.sort(cell), return_index=True)
+    cells, first_of_cell = np.unique(cell, return_index=True)
+    place = np.argsort(order)
     return Cut(
-        low=low,
-        high=high,
-        last=last,
-        fresh=fresh,
-        of_slot=of_slot,
-        cell=cell,
-        steps=steps,
-        limits=limits,
-        spans=(starts - low)[1:][fresh[1:]],
-        slot_steps=np.ascontiguousarray(steps[:, wanted]),
-        slot_limits=np.ascontiguousarray(limits[:, wanted]),
+        fresh=fresh(stream, low, last_reset),
+        first=rows - low,
+        after=np.append(starts[1:], high)[order] - low,
+        span=spans[np.searchsorted(spans, rows - low, side="right") - 1],
+        of_slot=np.repeat(place, np.diff(np.append(starts, high))),
+        final=int(place[-1]),
+        steps=np.diff(prices, axis=0, prepend=np.zeros((1, len(rows)), np.int64)).astype(dtype),
+        limits=stream.limits[:, rows].astype(dtype),
         cells=cells.tolist(),
-        by_cell=np.argsort(cell, kind="stable"),
         first_of_cell=first_of_cell,
     )
 
 
-def positions(runs: Cut, wh: Ints, start: Ints) -> Ints:
-    """[n, m] Wh since the ladder restarted, after each slot; ``start`` [n] is where the first slot begins."""
-    if wh.shape[1] == 1:
-        return wh + start[:, None]
-    total = np.cumsum(wh, axis=1)
-    total += start[:, None]
-    if len(runs.spans):
-        before = total[:, runs.spans - 1]
-        lengths = np.diff(np.append(runs.spans, total.shape[1]))
-        total[:, runs.spans[0] :] -= np.repeat(before, lengths, axis=1)
+def fresh(stream: Stream, slot: int, last_reset: int | None) -> bool:
+    """Whether the stream's own ``slot`` begins a ladder span; ``last_reset`` is the span of the slot before."""
+    return last_reset is None or int(stream.reset[slot]) != last_reset
+
+
+def totals(wh: Ints) -> Ints:
+    """[n, m + 1] Wh since the first slot, before each slot and after the last."""
+    n, m = wh.shape
+    total = np.empty((n, m + 1), wh.dtype)
+    total[:, 0] = 0
+    np.cumsum(wh, axis=1, out=total[:, 1:])
     return total
 
 
-def boundaries(runs: Cut, position: Ints, start: Ints) -> tuple[Ints, Ints]:
+def positions(runs: Cut, wh: Ints, start: Ints) -> Ints:
+    """[n, m] Wh since the ladder restarted, after each slot; ``start`` [n] is where the first slot begins."""
+    total = totals(wh)
+    found: Ints = total[:, 1:] + np.take(_offset(runs, total, start), runs.of_slot, axis=1, mode="clip")
+    return found
+
+
+def _offset(runs: Cut, total: Ints, start: Ints) -> Ints:
+    """[n, R] (or [n, 1] for one span) what ``total`` lacks to the position in each run."""
+    if not runs.span.any():
+        return start[:, None]
+    return np.where(runs.span == 0, start[:, None], -np.take(total, runs.span, axis=1))
+
+
+def boundaries(runs: Cut, total: Ints, start: Ints) -> tuple[Ints, Ints]:
     """[n, R] positions at which every run begins and ends."""
-    end = np.take(position, runs.last, axis=1)
-    begin = np.empty_like(end)
-    begin[:, 0] = start
-    begin[:, 1:] = np.where(runs.fresh[1:], 0, end[:, :-1])
+    begin, end = np.take(total, runs.first, axis=1), np.take(total, runs.after, axis=1)
+    offset = _offset(runs, total, start)
+    begin += offset
+    end += offset
     return begin, end
 
 
@@ -106,17 +117,16 @@ def above(runs: Cut, begin: Ints, end: Ints) -> list[Ints]:
     """K arrays [n, R]: Wh of each run above the lower limit of tier k."""
     found = [end - begin]
     for limit in runs.limits:
-        found.append(np.maximum(end, limit) - np.maximum(begin, limit))
+        over = np.maximum(end, limit)
+        over -= np.maximum(begin, limit)
+        found.append(over)
     return found
 
 
 def line_energy(runs: Cut, over: list[Ints], quantity: Ints) -> None:
     """Add what the runs used to ``quantity`` [n, C * K], the Wh of each line."""
     tiers = len(over)
-    if len(runs.cell) == 1:
-        sums = over
-    else:
-        sums = [np.add.reduceat(np.take(one, runs.by_cell, axis=1), runs.first_of_cell, axis=1) for one in over]
+    sums = [np.add.reduceat(one, runs.first_of_cell, axis=1) for one in over]
     for place, cell in enumerate(runs.cells):
         for tier in range(tiers):
             used = sums[tier][:, place]
@@ -124,21 +134,65 @@ def line_energy(runs: Cut, over: list[Ints], quantity: Ints) -> None:
             quantity[:, cell * tiers + tier] += inside
 
 
-def running(runs: Cut, position: Ints, begin: Ints, over: list[Ints]) -> Ints:
-    """[n, m] exact charge from the block's first slot to each slot's end, at the plan's scale."""
-    gained = over[0] * runs.steps[0]
-    at_begin = begin * runs.steps[0]
-    for tier in range(1, len(over)):
-        gained += over[tier] * runs.steps[tier]
-        at_begin += np.maximum(begin, runs.limits[tier - 1]) * runs.steps[tier]
-    constant = np.cumsum(gained, axis=1) - gained - at_begin
-    if len(runs.cell) > 1:
-        constant = np.take(constant, runs.of_slot, axis=1)
-    work: Ints = position * runs.slot_steps[0]
-    work += constant
-    part = np.empty_like(work)
-    for tier in range(1, len(over)):
-        np.maximum(position, runs.slot_limits[tier - 1], out=part)
-        part *= runs.slot_steps[tier]
-        work += part
-    return work
+def gains(runs: Cut, wh: Ints, total: Ints, end: Ints) -> Ints:
+    """[n, m] exact charge of each slot, at the plan's scale; ``end`` [n, R] are the positions after the runs."""
+    offset = end - np.take(total, runs.after, axis=1)
+    position = total[:, 1:] + np.take(offset, runs.of_slot, axis=1)
+    before = position - wh
+    steps, limits = runs.steps[:, runs.of_slot], runs.limits[:, runs.of_slot]
+    found: Ints = wh * steps[0]
+    for limit, step in zip(limits, steps[1:], strict=True):
+        found += (np.maximum(position, limit) - np.maximum(before, limit)) * step
+    return found
+
+
+def rising(runs: Cut, wh: Ints, total: Ints, begin: Ints, end: Ints) -> Ints:
+    """``gains`` where no energy is negative: one price a run, corrected in the slots of runs that pass a limit."""
+    price = np.empty_like(begin)
+    price[:] = runs.steps[0]
+    passing = []
+    for limit, step in zip(runs.limits, runs.steps[1:], strict=True):
+        beyond = begin >= limit
+        passing.append(np.nonzero((end > limit) > beyond))
+        price += beyond * step
+    found = np.take(price, runs.of_slot, axis=1, mode="clip")
+    found *= wh
+    for tier, where in enumerate(passing):
+        if where[0].size:
+            at, over = _passed(runs, wh, total, end, where, runs.limits[tier])
+            found[at] += over * runs.steps[tier + 1][runs.of_slot[at[1]]]
+    return found
+
+
+def _passed(
+    runs: Cut, wh: Ints, total: Ints, end: Ints, where: tuple[Ints, ...], limit: Ints
+) -> tuple[tuple[Ints, Ints], Ints]:
+    """Rows and slots of the runs ``where`` [row, run] pass ``limit`` [R], and each slot's Wh above it."""
+    row, run = where
+    slot = runs.first[run][:, None] + np.arange(LONGEST)
+    inside = slot < runs.after[run][:, None]
+    which = np.repeat(np.arange(len(row)), inside.sum(axis=1))
+    at = row[which], slot[inside]
+    above_end = end[row, run] - total[row, runs.after[run]] - limit[run]
+    over: Ints = np.minimum(np.maximum(total[at[0], at[1] + 1] + above_end[which], 0), wh[at])
+    return at, over
+
+
+def one(stream: Stream, slot: int, start: Ints, wh: Ints, quantity: Ints) -> tuple[Ints, Ints]:
+    """[n] position after the stream's own slot and the slot's exact charge [n, 1]; adds to ``quantity`` [n, C * K]."""
+    end = start + wh
+    cell = int(stream.cell[slot])
+    prices = stream.prices[cell].tolist()
+    first = cell * len(prices)
+    charge = np.zeros_like(wh)
+    over = wh
+    for tier, price in enumerate(prices):
+        inside = over
+        if tier + 1 < len(prices):
+            limit = int(stream.limits[tier, slot])
+            over = np.maximum(end, limit)
+            over -= np.maximum(start, limit)
+            inside = inside - over
+        quantity[:, first + tier] += inside
+        charge += inside * price
+    return end, charge[:, None]

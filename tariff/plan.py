@@ -102,13 +102,12 @@ class Plan:
         # The span of the plan's first slot, not of the stream's: one that first counts later starts from zero there.
         first = [spans_of(self.calendar, stream.ladder)[:1] for stream in self.streams]
         resets = tuple(int(span[0]) if len(span) else None for span in first)
-        empty = np.zeros(n, self.dtype)
         return State(
             position,
             np.zeros((n, len(self.lines)), self.dtype, order="F"),
             np.zeros((n, count), self.dtype, order="F"),
-            empty,
-            empty,
+            np.zeros(n, self.dtype),
+            np.zeros(n, self.dtype),
             resets,
         )
 

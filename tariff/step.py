@@ -17,28 +17,46 @@ from tariff.streams import Stream
 
 Ints = NDArray[Any]
 BLOCK_WH = 1 << 15  # energies of one block: its arrays stay in a core's second-level cache
+ARRAYS = ("position", "quantity", "dynamic", "used", "exported")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Energy:
+    """What n accounts took and gave in some slots, [n, k] each; ``given`` is None for nothing."""
+
+    taken: Ints
+    given: Ints | None
+    rises: bool  # none of it is negative
+
+    def rows(self, part: slice) -> "Energy":
+        """That of some accounts."""
+        return Energy(self.taken[part], None if self.given is None else self.given[part], self.rises)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lane:
-    """One stream on the slots of one call: its own slots [low, high) and their runs, shared by all blocks."""
+    """One stream on the slots of one call: its own slots [low, high), shared by all blocks."""
 
     index: int
     stream: Stream
     low: int
     high: int
-    runs: kernel.Cut
+    last_reset: int | None
 
 
-def advance(plan: Plan, state: State, first_slot: int, wh: Ints, export: Ints | None = None) -> tuple[State, Ints]:
+def advance(
+    plan: Plan, state: State, first_slot: int, wh: Ints, export: Ints | None = None, *, spent: bool = False
+) -> tuple[State, Ints]:
     """Take ``wh`` [n, k] of the slots from ``first_slot`` on; return the state after them and F(t) [n, k], exact.
 
     F(t) is the energy charge of the bill up to the end of slot t, at ``plan.scale`` decimals. ``export`` [n, k] is what
-    was fed in. Slots must be taken in order (``first_slot`` == ``state.done``), however they are split.
+    was fed in. Slots must be taken in order (``first_slot`` == ``state.done``), however they are split. With ``spent``
+    the arrays of ``state`` become the new state's and are its own no more; a refusal leaves them as they were.
     """
     if not plan.whole:
+        energy = checked(plan, state, first_slot, wh, export)
         result = np.empty(wh.shape, plan.dtype)
-        return _taken(plan, state, first_slot, (wh, export), result), result
+        return _taken(plan, state, energy, result, spent=spent), result
     result = np.zeros(wh.shape, object)
     for slot in range(wh.shape[1]):  # a class ladder prices the whole span again after every slot
         one = slice(slot, slot + 1)
@@ -47,63 +65,66 @@ def advance(plan: Plan, state: State, first_slot: int, wh: Ints, export: Ints | 
     return state, result
 
 
-def settle(plan: Plan, state: State, first_slot: int, wh: Ints, export: Ints | None = None) -> State:
+def settle(
+    plan: Plan, state: State, first_slot: int, wh: Ints, export: Ints | None = None, *, spent: bool = False
+) -> State:
     """The state after ``wh`` [n, k], as ``advance`` gives it, without the running charge."""
-    return _taken(plan, state, first_slot, (wh, export), None)
+    return _taken(plan, state, checked(plan, state, first_slot, wh, export), None, spent=spent)
 
 
-def _taken(plan: Plan, state: State, first: int, energy: tuple[Ints, Ints | None], result: Ints | None) -> State:
-    """Block after block: fill a new state and, where it is wanted, the running charge ``result`` [n, k]."""
-    wh, out = _checked(plan, state, first, *energy)
-    n, count = wh.shape
-    after = _blank(plan, state, count)
-    lanes = _lanes(plan, state, count)
-    rows = max(1, BLOCK_WH // max(1, count))
-    for low in range(0, n, rows):
-        part = slice(low, min(n, low + rows))
-        counted = (wh[part], None if out is None else out[part])
-        _block(plan, state, after, lanes, part=part, energy=counted, result=None if result is None else result[part])
-    return after
-
-
-def _lanes(plan: Plan, state: State, count: int) -> list[_Lane]:
-    found = []
-    for index, stream in enumerate(plan.streams):
-        low, high = own_slots(stream, state.done, state.done + count)
-        if low < high:
-            found.append(
-                _Lane(index, stream, low, high, kernel.cut(stream, low, high, state.resets[index], plan.dtype))
-            )
-    return found
-
-
-def _checked(plan: Plan, state: State, first: int, wh: Ints, export: Ints | None) -> tuple[Ints, Ints | None]:
+def checked(plan: Plan, state: State, first: int, wh: Ints, export: Ints | None) -> Energy:
+    """Energies of the slots from ``first`` on as the kernel takes them; RatingError for what does not fit ``state``."""
     if wh.ndim != 2 or wh.shape[0] != state.n or (export is not None and export.shape != wh.shape):
         raise RatingError(f"energies of shape {wh.shape} for {state.n} accounts")
     if first != state.done or first + wh.shape[1] > plan.slots:
         raise RatingError(f"slots {first} to {first + wh.shape[1]}: the state stands at {state.done} of {plan.slots}")
+    lowest = 0
     for values in (wh, export):
-        if values is not None and values.size and (values.max() > MAX_SLOT_WH or values.min() < -MAX_SLOT_WH):
+        if values is None or not values.size:
+            continue
+        lowest = min(lowest, int(values.min()))
+        if values.max() > MAX_SLOT_WH or lowest < -MAX_SLOT_WH:
             raise RatingError(f"more than {MAX_SLOT_WH} Wh in one slot is refused; check multiplier and unit")
-    return wh.astype(plan.dtype, copy=False), None if export is None else export.astype(plan.dtype, copy=False)
+    given = None if export is None else export.astype(plan.dtype, copy=False)
+    return Energy(wh.astype(plan.dtype, copy=False), given, lowest >= 0)
 
 
-def _blank(plan: Plan, state: State, count: int) -> State:
-    """A state to be filled row by row: what the streams do not touch is copied."""
-    end = state.done + count
-    resets: list[int | None] = []
+def _taken(plan: Plan, state: State, energy: Energy, result: Ints | None, *, spent: bool) -> State:
+    """Block after block: move the state and, where it is wanted, fill the running charge ``result`` [n, k]."""
+    n, count = energy.taken.shape
+    lanes = _lanes(plan, state, energy)
+    after = _moved(state, lanes, count, spent=spent)
+    rows = max(1, BLOCK_WH // max(1, count))
+    for low in range(0, n, rows):
+        part = slice(low, min(n, low + rows))
+        _block(plan, after, lanes, part, energy.rows(part), None if result is None else result[part])
+    return after
+
+
+def _lanes(plan: Plan, state: State, energy: Energy) -> list[_Lane]:
+    """The streams that see some of the slots; energy in a slot for which a series has no price is refused."""
+    found = []
     for index, stream in enumerate(plan.streams):
-        low, high = own_slots(stream, state.done, end)
-        resets.append(int(stream.reset[high - 1]) if high > low else state.resets[index])
-    return State(
-        state.position.copy(order="K"),
-        state.quantity.copy(order="K"),
-        state.dynamic.copy(order="K"),
-        state.used.copy(),
-        state.exported.copy(),
-        tuple(resets),
-        end,
-    )
+        low, high = own_slots(stream, state.done, state.done + energy.taken.shape[1])
+        if low == high:
+            continue
+        for slot in stream.blind[(stream.blind >= low) & (stream.blind < high)].tolist():
+            if own_energy(stream, energy, slice(slot, slot + 1), state.done).any():
+                raise RatingError(f"component {stream.component}: its series has no price for some of these slots")
+        found.append(_Lane(index, stream, low, high, state.resets[index]))
+    return found
+
+
+def _moved(state: State, lanes: list[_Lane], count: int, *, spent: bool) -> State:
+    """The state after ``count`` slots but for its rows: a copy's, or the given one's own arrays, still to be moved."""
+    resets = list(state.resets)
+    for lane in lanes:
+        resets[lane.index] = int(lane.stream.reset[lane.high - 1])
+    arrays: list[Ints] = [getattr(state, name) for name in ARRAYS]
+    if not spent:
+        arrays = [array.copy(order="K") for array in arrays]
+    position, quantity, dynamic, used, exported = arrays
+    return State(position, quantity, dynamic, used, exported, tuple(resets), state.done + count)
 
 
 def own_slots(stream: Stream, first: int, end: int) -> tuple[int, int]:
@@ -114,71 +135,85 @@ def own_slots(stream: Stream, first: int, end: int) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _block(
-    plan: Plan,
-    state: State,
-    after: State,
-    lanes: list[_Lane],
-    *,
-    part: slice,
-    energy: tuple[Ints, Ints | None],
-    result: Ints | None,
-) -> None:
-    """Advance the accounts ``part``: fill their rows of ``after`` and of ``result``."""
-    wh, out = energy
-    after.used[part] = state.used[part] + wh.sum(axis=1)
-    if out is not None:
-        after.exported[part] = state.exported[part] + out.sum(axis=1)
-    running = result is not None
-    full: list[Ints] = []  # charges of lanes that see every slot
-    gains: Ints | None = None  # by slot, of lanes that see some
+def own_energy(stream: Stream, energy: Energy, own: slice, first: int) -> Ints:
+    """What the stream counts in its own slots: import, export or the difference; energies begin at slot ``first``."""
+    values = energy.taken
+    if stream.quantity == "export":
+        values = np.zeros_like(values) if energy.given is None else energy.given
+    elif stream.quantity != "import" and energy.given is not None:
+        values = values - energy.given
+    if stream.columns is None:
+        return values[:, own.start - first : own.stop - first]
+    return values[:, stream.columns[own] - first]
+
+
+def _block(plan: Plan, after: State, lanes: list[_Lane], part: slice, energy: Energy, result: Ints | None) -> None:
+    """Move the accounts ``part`` of ``after`` in place; fill their rows of the running charge."""
+    first = after.done - energy.taken.shape[1]
+    priced = result is not None
+    base = exact(plan, after, part) if priced else None
+    after.used[part] += _sum(energy.taken)
+    if energy.given is not None:
+        after.exported[part] += _sum(energy.given)
+    total: Ints | None = None
     for lane in lanes:
-        own = own_energy(lane.stream, wh, out, slice(lane.low, lane.high), state.done)
-        charge = _move(plan, state, after, lane, part=part, wh=own, running=running)
-        if charge is None:
+        own = own_energy(lane.stream, energy, slice(lane.low, lane.high), first)
+        rises = energy.rises and (lane.stream.quantity != "net" or energy.given is None)
+        gained = _move(plan, after, lane, part, own, rises=rises, priced=priced)
+        if gained is None:
             continue
-        if lane.stream.columns is None:
-            full.append(charge)
+        columns = lane.stream.columns
+        if columns is None and total is None:
+            total = gained
             continue
-        gains = np.zeros(wh.shape, plan.dtype) if gains is None else gains
-        gains[:, lane.stream.columns[lane.low : lane.high] - state.done] += np.diff(charge, axis=1, prepend=0)
-    if result is None:
+        total = np.zeros(energy.taken.shape, plan.dtype) if total is None else total
+        total[:, slice(None) if columns is None else columns[lane.low : lane.high] - first] += gained
+    if result is not None:
+        _run(total, base, result)
+
+
+def _run(gained: Ints | None, base: Ints | None, result: Ints) -> None:
+    """The running charge of slots that gained ``gained`` [n, k] each, from ``base`` [n] on."""
+    assert base is not None
+    if gained is None:
+        result[:] = base[:, None]
         return
-    if gains is not None:
-        full.append(np.cumsum(gains, axis=1))
-    np.add(full[0] if full else 0, exact(plan, state, part)[:, None], out=result)
-    for charge in full[1:]:
-        result += charge
+    gained[:, 0] += base
+    if result.shape[1] == 1:
+        result[:] = gained
+    else:
+        np.cumsum(gained, axis=1, out=result)
 
 
-def own_energy(stream: Stream, wh: Ints, out: Ints | None, own: slice, first: int) -> Ints:
-    """What the stream counts in its own slots: import, export or the difference."""
-    values = wh
-    if stream.quantity != "import":
-        exported = np.zeros_like(wh) if out is None else out
-        values = exported if stream.quantity == "export" else wh - exported
-    found = values if stream.columns is None else values[:, stream.columns[own] - first]
-    blind = stream.blind[(stream.blind >= own.start) & (stream.blind < own.stop)] - own.start
-    if len(blind) and found[:, blind].any():
-        raise RatingError(f"component {stream.component}: its series has no price for some of these slots")
-    return found
+def _sum(values: Ints) -> Ints:
+    """[n] sums of rows."""
+    total: Ints = values[:, 0] if values.shape[1] == 1 else values.sum(axis=1)
+    return total
 
 
-def _move(plan: Plan, state: State, after: State, lane: _Lane, *, part: slice, wh: Ints, running: bool) -> Ints | None:
-    """One stream's step for the accounts ``part``: F(t) of its own slots, from the step's first slot on, if wanted."""
-    stream, runs, index = lane.stream, lane.runs, lane.index
-    columns = slice(stream.first_line, stream.first_line + stream.prices.size)
-    start = np.zeros_like(state.position[part, index]) if runs.fresh[0] else state.position[part, index]
-    position = kernel.positions(runs, wh, start)
-    begin, end = kernel.boundaries(runs, position, start)
-    over = kernel.above(runs, begin, end)
-    after.position[part, index] = end[:, -1]
-    kernel.line_energy(runs, over, after.quantity[part, columns])
+def _move(plan: Plan, after: State, lane: _Lane, part: slice, wh: Ints, *, rises: bool, priced: bool) -> Ints | None:
+    """One stream's own slots for the accounts ``part``; the charge of each slot [n, m] if it is wanted."""
+    stream, index = lane.stream, lane.index
+    lines = after.quantity[part, stream.first_line : stream.first_line + stream.prices.size]
+    start = after.position[part, index]
+    if kernel.fresh(stream, lane.low, lane.last_reset):
+        start = np.zeros_like(start)
+    single = wh.shape[1] == 1
+    if single:
+        end, gained = kernel.one(stream, lane.low, start, wh[:, 0], lines)
+    else:
+        runs = kernel.cut(stream, lane.low, lane.high, lane.last_reset, plan.dtype)
+        total = kernel.totals(wh)
+        begins, ends = kernel.boundaries(runs, total, start)
+        kernel.line_energy(runs, kernel.above(runs, begins, ends), lines)
+        end = ends[:, runs.final]
     if stream.slot_prices is not None:
-        charge: Ints = np.cumsum(wh * stream.slot_prices[lane.low : lane.high].astype(plan.dtype), axis=1)
-        after.dynamic[part, index] += charge[:, -1]
-        return charge if running else None
-    return kernel.running(runs, position, begin, over) if running else None
+        gained = wh * stream.slot_prices[lane.low : lane.high].astype(plan.dtype)
+        after.dynamic[part, index] += _sum(gained)
+    elif priced and not single:
+        gained = kernel.rising(runs, wh, total, begins, ends) if rises else kernel.gains(runs, wh, total, ends)
+    after.position[part, index] = end
+    return gained if priced else None
 
 
 def exact(plan: Plan, state: State, part: slice = slice(None)) -> Ints:
