@@ -58,7 +58,7 @@ def pack(dataset: str, table: pa.Table) -> Packed:
     if table.num_rows:
         span = pc.min_max(table.column(schemas.dataset(dataset).time).cast(pa.int64())).as_py()
         low, high = span["min"], span["max"]
-    digest = hashlib.blake2b(plain, digest_size=16).hexdigest()
+    digest = hashlib.sha256(plain).hexdigest()[:32]  # processors have it in hardware
     return Packed(dataset, payload, plain.size, table.num_rows, low, high, digest, table)
 
 
