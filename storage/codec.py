@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
-from functools import cache, partial
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -45,6 +45,7 @@ def to_ms(at: datetime) -> int:
     return (at - EPOCH) // _MS
 
 
+@lru_cache(maxsize=1 << 16)
 def from_ms(ms: int) -> datetime:
     """The naive UTC time of ``ms`` milliseconds since 1970."""
     return EPOCH + timedelta(milliseconds=ms)
@@ -71,25 +72,42 @@ def _plain(value: Any) -> Any:
 
 def revive(value: Any, hint: Any) -> Any:
     """Plain JSON back to what ``hint`` says: nested records, tuples, enums, datetimes; anything else stays as it is."""
+    return _reviver(hint)(value)
+
+
+def _same(value: Any) -> Any:
+    """What needs no reviving."""
+    return value
+
+
+@cache
+def _reviver(hint: Any) -> Callable[[Any], Any]:
+    """The function that revives values of ``hint``, made once: a type is looked into once and not for each value."""
     hint, optional = _unwrap(hint)
-    if value is None and optional:
-        return None
+    made = _made(hint)
+    if not optional or made is _same:
+        return made
+    return lambda value: None if value is None else made(value)
+
+
+def _made(hint: Any) -> Callable[[Any], Any]:
     origin = get_origin(hint)
     if origin is tuple:
-        inner = get_args(hint)
-        return tuple(revive(v, inner[0]) for v in value)
+        one = _reviver(get_args(hint)[0])
+        return tuple if one is _same else lambda value: tuple(map(one, value))
     if origin is not None and issubclass(origin, Mapping):
-        inner = get_args(hint)
-        return {k: revive(v, inner[1]) for k, v in value.items()}
-    if isinstance(hint, type):
-        if issubclass(hint, datetime):
-            return datetime.fromisoformat(value[:-1])
-        if issubclass(hint, Enum):
-            return hint(value)
-        if dataclasses.is_dataclass(hint):
-            hints = hints_of(hint)
-            return hint(**{k: revive(v, hints[k]) for k, v in value.items() if k in hints})
-    return value
+        each = _reviver(get_args(hint)[1])
+        return _same if each is _same else lambda value: {k: each(v) for k, v in value.items()}
+    if not isinstance(hint, type):
+        return _same
+    if issubclass(hint, datetime):
+        return lambda value: datetime.fromisoformat(value[:-1])
+    if issubclass(hint, Enum):
+        return hint
+    if dataclasses.is_dataclass(hint):
+        fields = {name: _reviver(kind) for name, kind in hints_of(hint).items()}
+        return lambda value: hint(**{k: fields[k](v) for k, v in value.items() if k in fields})
+    return _same
 
 
 @cache
@@ -137,15 +155,12 @@ def _decoder(kind: Kind, hint: Any) -> Callable[[Any], Any] | None:
     if kind is Kind.BOOL:
         return bool
     if kind is Kind.JSON:
-        return partial(_from_json, hint=hint)
+        revived = _reviver(hint)
+        return json.loads if revived is _same else lambda text: revived(json.loads(text))
     if isinstance(hint, type) and issubclass(hint, Enum):
         enum: Callable[[Any], Any] = hint
         return enum
     return None
-
-
-def _from_json(text: str, hint: Any) -> Any:
-    return revive(json.loads(text), hint)
 
 
 class Codec:
