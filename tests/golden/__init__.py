@@ -1,0 +1,1 @@
+"""Published numbers: what a utility printed, and what our books give for it."""
