@@ -27,8 +27,6 @@ NEEDS_SERIES = {
 }
 SPECS = [(name, spec) for name, book in BOOKS.items() for version in book.versions for spec in version.components]
 NEEDS_KVARH = {name for name, spec in SPECS if spec.kind == "pf_adjust"}
-    name for name, book in BOOKS.items() for v in book.versions for s in v.components if s.kind == "pf_adjust"
-}
 HALF_HOUR_ZONES = {name for name, book in BOOKS.items() if book.zone == "Asia/Kolkata"}  # its hours begin at :30 UTC
 ATTRIBUTES = {"household": "5", "kva": "50", "kw": "30", "phases": "3", "contracted_kva": "50", "sanctioned_kw": "5"}
 FROM = datetime(2026, 7, 20)
