@@ -36,6 +36,15 @@ def drivers() -> str:
     )
 
 
+def pushes() -> str:
+    """Every push profile."""
+    return plugins(
+        "ingest/pushes",
+        "Push profiles",
+        "One file per model and its lists in `ingest/pushes/`; `prewatt frames decode --profile NAME` forces one.",
+    )
+
+
 def components() -> str:
     """Every price component."""
     return plugins(
@@ -142,6 +151,7 @@ def _events() -> list[tuple[Any, str]]:
 
 PAGES: dict[str, Callable[[], str]] = {
     "drivers.md": drivers,
+    "pushes.md": pushes,
     "components.md": components,
     "policies.md": policies,
     "channels.md": channels,

@@ -17,7 +17,7 @@ FOLDERS = ("ingest", "tariff", "storage", "control", "sim", "prewatt")
 PLUGINS = (
     "ingest/drivers",
     "ingest/files",
-    "ingest/files",
+    "ingest/pushes",
     "tariff/components",
     "control/policies",
     "control/channels",

@@ -31,7 +31,13 @@ class ClassId(IntEnum):
     PROFILE_GENERIC = 7
     CLOCK = 8
     ASSOCIATION_LN = 15
+    SCRIPT_TABLE = 9
+    SCHEDULE = 10
+    ACTIVITY_CALENDAR = 20
+    PUSH_SETUP = 40
+    SECURITY_SETUP = 64
     DISCONNECT_CONTROL = 70
+    LIMITER = 71
 
 
 class Name(NamedTuple):
@@ -162,6 +168,33 @@ class Unit(IntEnum):
     V = 35
     M3 = 13
     NONE = 255
+
+
+UNIT_TEXTS: Final[dict[int, str]] = {
+    **dict(enumerate(("a", "mo", "wk", "d", "h", "min", "s", "deg", "degC", "currency", "m", "m/s"), 1)),
+    **dict(enumerate(("m3", "m3", "m3/h", "m3/h", "m3/d", "m3/d", "l", "kg", "N", "Nm", "Pa", "bar", "J", "J/h"), 13)),
+    **dict(enumerate(("W", "VA", "var", "Wh", "VAh", "varh", "A", "C", "V", "V/m", "F", "Ohm", "Ohm m2/m"), 27)),
+    **dict(enumerate(("Wb", "T", "A/m", "H", "Hz", "1/Wh", "1/varh", "1/VAh", "V2h", "A2h", "kg/s", "S", "K"), 40)),
+    53: "1/V2h",
+    54: "1/A2h",
+    55: "1/m3",
+    56: "%",
+    57: "Ah",
+    60: "Wh/m3",
+    61: "J/m3",
+    62: "mol%",
+    63: "g/m3",
+    64: "Pa s",
+    65: "J/kg",
+    66: "g/cm2",
+    67: "atm",
+    70: "dBm",
+    71: "dBuV",
+    72: "dB",
+    254: "other",
+    255: "",
+}
+"""Every unit code by its symbol (Blue Book, table 4; 14, 16 and 18 are the corrected volumes and flows)."""
 
 
 def scaler_of(data: Data) -> tuple[Fraction, int]:
