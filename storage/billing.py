@@ -24,7 +24,7 @@ from storage.store import Store
 from storage.unit import Unit
 from storage.usage import ESTIMATED, Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
 from storage.writer import Priority
-from tariff import statement
+from tariff import gas, statement
 from tariff.calendar import to_utc
 from tariff.model import Book
 from tariff.records import Bill, MissingSpan
@@ -229,7 +229,8 @@ def basis(
     start, end = span
     minutes = master.minutes(customer.account, start)
     grid = Grid(ms_of(start), minutes, (ms_of(end) - ms_of(start)) // (minutes * 60_000))
-    wh, has, guess = _by_slot(own, grid, Channel.IMPORT, counts)
+    counted = Channel.GAS if gas.is_gas(customer.book) else Channel.IMPORT
+    wh, has, guess = _by_slot(own, grid, counted, counts)
     export, sold, _ = _by_slot(own, grid, Channel.EXPORT, counts)
     lag, reacts, _ = _by_slot(own, grid, Channel.REACTIVE, counts)
     any_slot = np.flatnonzero(has | sold | reacts)

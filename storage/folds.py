@@ -19,7 +19,7 @@ from storage.records import Account, Install, OpenPeriod, StoredBill
 from storage.schemas import INTERVALS
 from storage.store import Store
 from storage.usage import Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
-from tariff import rating, statement
+from tariff import gas, rating, statement
 from tariff.errors import RatingError
 from tariff.model import Book
 from tariff.statement import Usage, ladder_start, period_of
@@ -78,13 +78,17 @@ def carried(
     if begin >= start:
         return {}
     grid = Grid(ms_of(begin), minutes, (ms_of(start) - ms_of(begin)) // (minutes * 60_000))
-    counted = np.flatnonzero((energies.channel == Channel.IMPORT) & counts(energies.flags))
-    taken = share(energies.take(counted), grid)
-    slots, inverse = np.unique(taken.slot, return_inverse=True)
-    wh = np.zeros(slots.size, np.int64)
-    np.add.at(wh, inverse, taken.wh)
+    channels = (Channel.GAS if gas.is_gas(book) else Channel.IMPORT, Channel.EXPORT, Channel.REACTIVE)
+    taken = [share(energies.take(np.flatnonzero(energies.channel == channel)), grid) for channel in channels]
+    good = [counts(one.flags) for one in taken]
+    slots = np.unique(np.concatenate([one.slot[own] for one, own in zip(taken, good, strict=True)]))
+    wh = np.zeros((len(channels), slots.size), np.int64)
+    for row, (one, own) in enumerate(zip(taken, good, strict=True)):
+        np.add.at(wh[row], np.searchsorted(slots, one.slot[own]), one.wh[own])
     ends = (grid.start + (slots + 1) * grid.slot_ms).astype("datetime64[ms]")
-    return statement.carried(book, start, Usage(ends, wh, minutes), attributes)
+    return statement.carried(
+        book, start, Usage(ends, wh[0], minutes, wh[1], wh[2] if wh[2].any() else None), attributes
+    )
 
 
 class Folds:

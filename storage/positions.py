@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from ingest.records import Channel, Flag
 from storage.usage import ESTIMATED, SUSPECT, Bool, Energies, Grid, Int, ms_of, share
-from tariff import rating
+from tariff import gas, rating
+from tariff.components import lookback, slots_needed
 from tariff.evaluation import evaluate, totals
 from tariff.rating import Plan, State
+from tariff.slots import Slots
 
-CHANNELS = (Channel.IMPORT, Channel.EXPORT, Channel.REACTIVE)
 TYPICAL_DAYS = 7  # how far back the mean of the provisional estimate looks
 CERTAIN = int(Flag.CONFIRMED | Flag.FINAL)
 
@@ -53,6 +54,7 @@ class Group:
     last: Int = field(default_factory=lambda: np.zeros(0, np.int64))  # the slot after the last actual one
     accrued: Int = field(default_factory=lambda: np.zeros(0, np.int64))
     reacts: bool = False  # some account has reactive energy
+    held: list[Mapping[str, int]] = field(default_factory=list)  # what earlier bills left each account
     state: State | None = None
     zero: State | None = None
 
@@ -67,8 +69,9 @@ class Group:
         return any(stream.quantity != "import" for stream in self.plan.streams)
 
     def add(self, accounts: Sequence[str], carried: Sequence[Mapping[str, int]]) -> None:
-        """Give each account a row, standing at the start of the period with what its ladders carried over."""
+        """Give each account a row, standing at the start of the period with what earlier ones left it."""
         count = self.plan.slots
+        self.held += carried
         for account in accounts:
             self.row_of[account] = len(self.accounts)
             self.accounts.append(account)
@@ -88,32 +91,33 @@ class Group:
         self.accrued = np.concatenate([self.accrued, np.zeros(n, np.int64)])
 
     def carry(self, row: int, before: Mapping[str, int]) -> bool:
-        """Set what an account's ladders brought into the period; returns whether that changed (then rewind it)."""
+        """Set what earlier bills left an account; returns whether that changed (then rewind it)."""
         assert self.zero is not None
         fresh = self.plan.zero(1, before)
-        if (self.zero.position[row] == fresh.position[0]).all():
+        if (self.zero.position[row] == fresh.position[0]).all() and self.held[row] == before:
             return False
+        self.held[row] = before
         _assign(self.zero, np.array([row]), fresh)
         return True
 
     def put(self, row: int, energies: Energies) -> int:
         """Replace one account's whole row; return the first slot that changed, ``plan.slots`` if none did."""
         count = self.plan.slots
-        fresh = {channel: np.zeros(count, np.int64) for channel in CHANNELS}
+        fresh = {channel: np.zeros(count, np.int64) for channel in self.channels}
         has, guess, beside = (np.zeros(count, np.bool_) for _ in range(3))
-        for channel in CHANNELS:
+        for channel in self.channels:
             taken = share(energies.take(np.flatnonzero(energies.channel == channel)), self.grid)
             bills, actual = _quality(taken.flags)
-            counts = bills if channel == Channel.IMPORT else actual  # what is fed in or reactive is never guessed
+            counts = bills if channel == self.channels[0] else actual  # what is fed in or reactive is never guessed
             np.add.at(fresh[channel], taken.slot[counts], taken.wh[counts])
-            if channel == Channel.IMPORT:
+            if channel == self.channels[0]:
                 has[taken.slot[actual]] = True
                 guess[taken.slot[bills & ~actual]] = True
             else:
                 beside[taken.slot] = True
         guess &= ~has
         changed = (has != self.has[row]) | (guess != self.guess[row])
-        for channel, array in zip(CHANNELS, (self.wh, self.out, self.lag), strict=True):
+        for channel, array in zip(self.channels, (self.wh, self.out, self.lag), strict=True):
             changed |= fresh[channel] != array[row]
             array[row] = fresh[channel]
         self.has[row], self.guess[row], self.beside[row] = has, guess, beside
@@ -132,20 +136,20 @@ class Group:
         slots = after // self.grid.slot_ms - 1
         taken = (after % self.grid.slot_ms == 0) & (energies.minutes * 60_000 == self.grid.slot_ms)
         taken &= (slots >= 0) & (slots < self.grid.count) & ((energies.flags & (SUSPECT | ESTIMATED)) == 0)
-        taken &= np.isin(energies.channel, CHANNELS)
+        taken &= np.isin(energies.channel, self.channels)
         some = np.flatnonzero(taken)
         places, of = np.unique(rows[some] * self.grid.count + slots[some], return_inverse=True)
         at = (places // self.grid.count, places % self.grid.count)
         channel = energies.channel[some]
         free: Bool = ~(self.has[at] | self.guess[at] | self.beside[at])
-        for own in CHANNELS:
+        for own in self.channels:
             told = np.bincount(of[channel == own], minlength=places.size)
-            free &= (told == 1) if own == Channel.IMPORT else (told <= 1)
+            free &= (told == 1) if own == self.channels[0] else (told <= 1)
         taken[some] = free[of]
-        for own, array in zip(CHANNELS, (self.wh, self.out, self.lag), strict=True):
+        for own, array in zip(self.channels, (self.wh, self.out, self.lag), strict=True):
             pick = np.flatnonzero(taken & (energies.channel == own))
             array[rows[pick], slots[pick]] = energies.energy_wh[pick]
-            if own == Channel.IMPORT:
+            if own == self.channels[0]:
                 self.has[rows[pick], slots[pick]] = True
                 np.maximum.at(self.last, rows[pick], slots[pick] + 1)
             else:
@@ -174,6 +178,8 @@ class Group:
         """Take slots [begin, end) of rows that all stand at ``begin``."""
         has, out = self.has[:, begin:end][rows], self.out[:, begin:end][rows]
         wh = np.where(has, self.wh[:, begin:end][rows], 0)
+        if gas.is_gas(self.plan.book):
+            wh = self._energy(np.where(self.has[:, :end][rows], self.wh[:, :end][rows], 0), begin)
         rated = rating.rate(self.plan, wh, state=self._at(rows, begin), export=out if self.exports else None)
         assert self.state is not None
         _assign(self.state, rows, rated.state)
@@ -199,28 +205,48 @@ class Group:
         return tuple(found)
 
     @cached_property
-    def demands(self) -> bool:
-        """Whether the book prices demand, which looks at every slot so far."""
-        return any(spec.kind == "demand" for version in self.plan.book.versions for spec in version.components)
+    def looks(self) -> bool:
+        """Whether the book prices by intervals, such as demand, and not only by their sums."""
+        return slots_needed(self.plan.book)
+
+    @cached_property
+    def channels(self) -> tuple[Channel, Channel, Channel]:
+        """What stands for import, export and reactive energy: gas is counted where the book is one of gas."""
+        return (Channel.GAS if gas.is_gas(self.plan.book) else Channel.IMPORT, Channel.EXPORT, Channel.REACTIVE)
+
+    def _energy(self, wh: Int, first: int = 0) -> Int:
+        """Wh of slots from ``first`` on, of what was counted since the period's start [rows, slots]."""
+        return gas.energies(self.plan.book, self.plan.calendar, wh)[:, first:]
 
     def _owed(self, rows: Int, state: State, counted: Bool) -> Int:
         """[rows] micro-units of the bill that would be printed at this state, made of the ``counted`` slots."""
         done = state.done
-        wh = np.where(counted[:, :done][rows], self.wh[:, :done][rows], 0) if self.demands else None
+        slots = None
         lag = self.lag[:, :done][rows] if self.reacts else None
+        if self.looks:
+            wh = self._energy(np.where(counted[:, :done][rows], self.wh[:, :done][rows], 0))
+            slots = Slots(self.plan.calendar, wh, self.out[:, :done][rows], lag)
         if lag is None or not lag.any():
-            return self._total(state, wh, None)
+            return self._total(rows, state, slots, None)
         owed = np.zeros(rows.size, np.int64)
         some = np.asarray(lag.any(axis=1))
         for pick in (np.flatnonzero(some), np.flatnonzero(~some)):
             varh = lag[pick].sum(axis=1) if some[pick].any() else None
-            owed[pick] = self._total(_rows(state, pick), None if wh is None else wh[pick], varh)
+            part = slots.take(pick) if slots is not None else None
+            owed[pick] = self._total(rows[pick], _rows(state, pick), part, varh)
         return owed
 
-    def _total(self, state: State, wh: Int | None, varh: Int | None) -> Int:
-        lines = evaluate(self.plan, state, wh=wh, reactive_varh=varh)
+    def _total(self, rows: Int, state: State, slots: Slots | None, varh: Int | None) -> Int:
+        names = {name for row in rows.tolist() for name in self.held[row] if ":" in name} if self.rests else ()
+        before = {name: np.array([self.held[row].get(name, 0) for row in rows.tolist()], np.int64) for name in names}
+        lines = evaluate(self.plan, state, slots=slots, reactive_varh=varh, before=before)
         total: Int = totals(self.plan.book, lines) if lines else np.zeros(state.n, np.int64)
         return total
+
+    @cached_property
+    def rests(self) -> bool:
+        """Whether the bill rests on earlier ones by more than its ladders: a ratchet, or a bank."""
+        return lookback(self.plan.book) > 0
 
     def estimates(self, rows: Int, now_slot: int) -> Int:
         """[rows] micro-units that unread and estimated slots before ``now_slot`` would add; 0 where all was read."""
@@ -236,7 +262,7 @@ class Group:
         assert self.zero is not None
         state = _rows(self.zero, own)
         out = self.out[:, :now_slot][own] if self.exports else None
-        after, _ = rating.advance(self.plan, state, 0, filled[:, :now_slot], out)
+        after = rating.settle(self.plan, state, 0, self._energy(filled[:, :now_slot]), out)
         result[pick] = np.maximum(self._owed(own, after, self.has | self.guess) - self.accrued[own], 0)
         return result
 

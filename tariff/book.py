@@ -19,14 +19,14 @@ from tariff.components import kinds
 from tariff.components.energy import Energy
 from tariff.errors import BookError
 from tariff.locate import Path, lines_of
-from tariff.model import Book, Spec, Version, Window
+from tariff.model import PRICE_CHANGES, Book, Gas, Spec, Version, When, Window
 from tariff.section import Section, suggest
 from tariff.series import Context
 
 __all__ = ["Book", "load", "shipped", "shipped_text"]
 
 SCHEMA = "prewatt.book/1"
-ROUND_LINES = ("line", "component")
+ROUND_LINES = ("line", "component", "total")
 _CLOCK = re.compile(r"([01]\d|2[0-4]):([0-5]\d)\Z")
 _DATE = re.compile(r"(\d{4}-)?\d{2}-\d{2}\Z")
 _TOML_PLACE = re.compile(r"\(at line (\d+), column \d+\)")
@@ -72,6 +72,8 @@ def _book(root: Section, text: str, name: str, series: Callable[[str], bytes] | 
     for earlier, later in pairwise(versions):
         if later.start <= earlier.start:
             raise BookError(root.file, later.line, f"version {later.label} does not start after {earlier.label}")
+    if len({version.gas is None for version in versions}) > 1:
+        root.fail("version", "some versions convert gas and some do not", "give every version its [version.gas]")
     source = root.child("source")
     attributes = root.child("attributes")
     total_decimals = root.integer("total_decimals", 0, high=6) if root.has("total_decimals") else None
@@ -91,6 +93,9 @@ def _book(root: Section, text: str, name: str, series: Callable[[str], bytes] | 
         path=root.file,
         attributes={key: str(value) for key, value in (attributes.table if attributes else {}).items()},
         warnings=(),
+        price_change=root.text("price_change", "timestamp", choices=PRICE_CHANGES),
+        cycle_months=_cycle_months(root),
+        cycle_first=root.integer("cycle_first", 1, low=1, high=12),
     )
     root.done()
     return book
@@ -99,6 +104,13 @@ def _book(root: Section, text: str, name: str, series: Callable[[str], bytes] | 
 def _rounding(root: Section) -> money.Rounding:
     value = root.text("rounding", "half_up", choices=money.ROUNDINGS)
     return next(mode for mode in money.ROUNDINGS if mode == value)
+
+
+def _cycle_months(root: Section) -> int:
+    months = root.integer("cycle_months", 1, low=1, high=12)
+    if 12 % months:
+        root.fail("cycle_months", f"cycle_months = {months}: a year has no whole number of such periods")
+    return months
 
 
 def _zone(root: Section) -> str:
@@ -140,10 +152,14 @@ def _version(section: Section, zone: str, series: Callable[[str], bytes] | None)
     windows = tuple(_window(item) for item in section.children("window"))
     known: list[str] = []
     specs: list[Spec] = []
-    for item in section.children("component", required=True):
-        specs.append(_component(item, Context(tuple(known), zone, series)))
-        known.append(specs[-1].id)
+    when: list[tuple[str, When]] = []
     periods = {default_period, *(window.period for window in windows)}
+    for item in section.children("component", required=True):
+        specs.append(_component(item, Context(tuple(known), zone, series, tuple(sorted(periods)))))
+        known.append(specs[-1].id)
+        condition = _when(item)
+        when += [(known[-1], condition)] if condition is not None else []
+        item.done()
     version = Version(
         label=section.text("label", start),
         start=begins,
@@ -154,6 +170,8 @@ def _version(section: Section, zone: str, series: Callable[[str], bytes] | None)
         components=tuple(specs),
         line=section.places.get(section.path, 0),
         source=tuple(sorted(_source(section.child("source")).items())),
+        when=tuple(when),
+        gas=_gas(section),
     )
     _check_periods(section, version, periods)
     section.done()
@@ -168,8 +186,38 @@ def _component(section: Section, context: Context) -> Spec:
     if ident in context.known:
         section.fail("id", f"component {ident!r} is there twice in this version")
     spec: Spec = kinds()[kind].parse(section, context)
-    section.done()
     return spec
+
+
+def _when(section: Section) -> When | None:
+    """The component's condition on an attribute of the account."""
+    table = section.child("when")
+    if table is None:
+        return None
+    when = When(
+        table.text("attribute"),
+        equals=table.text("equals", ""),
+        differs=table.text("differs", ""),
+        at_least=table.number("at_least") if table.has("at_least") else "",
+        at_most=table.number("at_most") if table.has("at_most") else "",
+    )
+    table.done()
+    if not (when.equals or when.differs or when.at_least or when.at_most):
+        table.fail("", f"{table.name}: say what the attribute must be", "equals, differs, at_least or at_most")
+    return when
+
+
+def _gas(section: Section) -> Gas | None:
+    """The version's conversion of gas, if its book is one of gas."""
+    table = section.child("gas")
+    if table is None:
+        return None
+    gas = Gas(table.number("correction", "1"), table.number("calorific_mj"))
+    table.done()
+    for key, value in (("correction", gas.correction), ("calorific_mj", gas.calorific_mj)):
+        if money.scale_of(value) > 6 or money.scaled(value, 6) <= 0:
+            table.fail(key, f"{key} = {value!r} must be above 0 with at most 6 decimals")
+    return gas
 
 
 def _check_periods(section: Section, version: Version, periods: set[str]) -> None:

@@ -3,7 +3,7 @@
 Days of 23 or 25 hours, price changes and holidays are just rows. A slot belongs to the period of its start.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from math import lcm
@@ -86,6 +86,14 @@ def build(book: Book, start: datetime, end: datetime, slot_min: int) -> Calendar
     return Calendar(
         start, slot_min, len(utc), version, period, tuple(names), day, month, month // 12, minute, elapsed, units
     )
+
+
+def under(calendar: Calendar, book: Book, index: int) -> Calendar:
+    """``calendar`` as if version ``index`` of ``book`` had held all the time."""
+    names = list(calendar.periods)
+    period = _periods(book.versions[index], calendar.day, calendar.month, calendar.minute, names)
+    version = np.full(calendar.slots, index, np.int64)
+    return replace(calendar, version=version, period=period, periods=tuple(names))
 
 
 @lru_cache(maxsize=4096)

@@ -1,64 +1,94 @@
 """A plan and a state go in, all lines of n bills come out, in the book's order, as if the period ended there."""
 
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 import numpy as np
 
 from tariff import money
+from tariff.applied import reads
+from tariff.calendar import EPOCH
 from tariff.components import kinds
 from tariff.components.energy import Energy
-from tariff.errors import RatingError
 from tariff.facts import Facts, Ints, Line, Part, narrow
+from tariff.jumps import deferred
 from tariff.lines import energy_lines, line_amounts
 from tariff.model import Book, Spec
 from tariff.plan import Plan, State
+from tariff.slots import Slots
+
+Before = Mapping[str, Ints]
 
 
-def evaluate(plan: Plan, state: State, *, wh: Ints | None = None, reactive_varh: Ints | None = None) -> list[Line]:
+def evaluate(
+    plan: Plan,
+    state: State,
+    *,
+    slots: Slots | None = None,
+    reactive_varh: Ints | None = None,
+    before: Before | None = None,
+) -> list[Line]:
     """All lines of n bills at ``state``, in bill order, as if the period ended after ``state.done`` slots.
 
-    ``wh`` [n, done] are the energies so far, which only demand charges need, ``reactive_varh`` [n] those of the bill.
+    ``slots`` are the energies so far, which demand, class ladders and net metering look at; ``reactive_varh`` [n] is
+    what the bill has of it; ``before`` is what earlier bills left, each [n], by "component:YYYY-MM".
     """
+    return facts_of(plan, state, slots=slots, reactive_varh=reactive_varh, before=before).lines
+
+
+def facts_of(
+    plan: Plan,
+    state: State,
+    *,
+    slots: Slots | None = None,
+    reactive_varh: Ints | None = None,
+    before: Before | None = None,
+) -> Facts:
+    """The lines as ``evaluate`` gives them, with what the next bill must know of this one in ``after``."""
     facts = Facts(
         plan.book,
         state.n,
         Part((), "", 0, 0, 1, 1),
         state.used,
-        state.exported,
         plan.attributes,
         reactive_varh,
+        slots,
+        before or {},
+        month=int(plan.calendar.month[0]),
+        closing=state.done == plan.slots,
+        ends_on=_ends_on(plan),
     )
     for ident in _order(plan):
         for part, spec in _parts(plan, state, ident):
             facts.part = part
-            facts.largest = None if wh is None else partial(_largest, plan, wh, part)
+            facts.attributes = dict(plan.book.versions[part.versions[0]].attributes)
             if isinstance(spec, Energy):
-                facts.lines += _energy(plan, state, ident)
+                facts.lines += _energy(plan, state, ident, slots)
                 break
             facts.lines += kinds()[spec.kind].price(spec, facts)
-    return facts.lines
+    if plan.book.round_lines == "total":
+        _round_once(plan.book, facts.lines)
+    return facts
 
 
-def _largest(plan: Plan, wh: Ints, part: Part, window_min: int, periods: tuple[str, ...]) -> tuple[Ints, int]:
-    """[n] largest Wh of any whole clock window of the part in ``periods``, and the window's minutes.
+def _ends_on(plan: Plan) -> frozenset[str]:
+    """The local days that begin inside the bill or at its very end, as MM-DD."""
+    days = np.unique(plan.calendar.day)
+    last = [int(days[-1]) + 1] if plan.calendar.minute[-1] + plan.calendar.slot_min == 1440 else []
+    return frozenset(f"{EPOCH + timedelta(days=day):%m-%d}" for day in [*days[1:].tolist(), *last])
 
-    A window belongs to the version and period of its first slot; the one that has not ended yet does not count.
-    """
-    calendar, done = plan.calendar, wh.shape[1]
-    minutes = max(window_min, calendar.slot_min)
-    if minutes % calendar.slot_min:
-        raise RatingError(f"demand windows of {minutes} minutes are not made of {calendar.slot_min}-minute slots")
-    length = minutes // calendar.slot_min
-    first = np.flatnonzero(calendar.minute[:done] % minutes == 0) if length > 1 else np.arange(done)
-    first = first[first + length <= done]
-    inside = np.isin(calendar.version[first], part.versions)
-    if periods:
-        inside &= np.isin(calendar.period[first], [calendar.periods.index(p) for p in periods if p in calendar.periods])
-    first = first[inside]
-    total = np.concatenate([np.zeros((wh.shape[0], 1), wh.dtype), np.cumsum(wh, axis=1)], axis=1)
-    windows = total[:, first + length] - total[:, first]
-    return windows.max(axis=1, initial=0), minutes
+
+def _round_once(book: Book, lines: list[Line]) -> None:
+    """Give exact lines whole amounts whose sum is the exact total, rounded once."""
+    exact: Ints = np.zeros(1, object)
+    before: Ints = np.zeros(1, object)
+    for line in lines:
+        exact = exact + line.amount_micro
+        after = money.nearest(exact, book.decimals, book.rounding)
+        line.amount_micro = narrow(after - before)
+        before = after
+        if line.included_micro is not None:
+            line.included_micro = narrow(money.nearest(line.included_micro, book.decimals, book.rounding))
 
 
 def _order(plan: Plan) -> tuple[str, ...]:
@@ -67,19 +97,20 @@ def _order(plan: Plan) -> tuple[str, ...]:
 
 
 def _parts(plan: Plan, state: State, ident: str) -> Iterable[tuple[Part, Spec]]:
-    """The component's stretches: neighbouring versions that write it alike are one, so an unchanged fee is one line."""
+    """The component's stretches: neighbouring versions that price it alike are one, so an unchanged fee is one line."""
     calendar, book = plan.calendar, plan.book
-    groups: list[tuple[Spec, list[int]]] = []
+    groups: list[tuple[object, Spec, list[int]]] = []
     for index in np.unique(calendar.version):
         spec = book.get(ident, book.versions[int(index)])
         if spec is None:
             continue
-        if groups and groups[-1][0] == spec:
-            groups[-1][1].append(int(index))
+        alike = (spec, reads(spec, book.versions[int(index)]))
+        if groups and groups[-1][0] == alike:
+            groups[-1][2].append(int(index))
         else:
-            groups.append((spec, [int(index)]))
+            groups.append((alike, spec, [int(index)]))
     weights = np.diff(calendar.elapsed)
-    for spec, versions in groups:
+    for _, spec, versions in groups:
         inside = np.isin(calendar.version, versions)
         part = Part(
             versions=tuple(versions),
@@ -89,11 +120,11 @@ def _parts(plan: Plan, state: State, ident: str) -> Iterable[tuple[Part, Spec]]:
             total=int(calendar.elapsed[-1]),
             day_units=calendar.day_units,
         )
-        if part.elapsed:
+        if part.elapsed or book.price_change == "average_per_day":
             yield part, spec
 
 
-def _energy(plan: Plan, state: State, ident: str) -> list[Line]:
+def _energy(plan: Plan, state: State, ident: str, slots: Slots | None) -> list[Line]:
     found = energy_lines(plan, state, ident)
     result: list[Line] = []
     for line, amount in zip(found, line_amounts(plan, found), strict=True):
@@ -101,7 +132,7 @@ def _energy(plan: Plan, state: State, ident: str) -> list[Line]:
         result.append(
             Line(ident, label, (line.version,), line.period, line.tier, line.wh, 3, "kWh", tuple(line.price), amount)
         )
-    return result
+    return result + (deferred(plan, state, ident, slots) if slots is not None else [])
 
 
 def totals(book: Book, found: Sequence[Line]) -> Ints:

@@ -1,6 +1,6 @@
 """What one bill is made of, as arrays over the accounts that share a plan: energy, elapsed share, lines so far."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,16 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tariff import money
+from tariff.errors import RatingError
 from tariff.model import Book, Spec
+from tariff.slots import Slots, Windows
 
-Ints = NDArray[Any]  # int64, or Python integers where 64 bits could overflow
+Ints = NDArray[Any]  # int64, or Python integers where 64 bits could overflow; Fractions where only the total is rounded
 
 
 @dataclass(slots=True)
 class Line:
     """One line of n bills: ``amount_micro`` is rounded; ``quantity`` / 10**``quantity_scale`` is in ``unit``.
 
-    ``versions`` are the indexes of the book's versions that the line covers.
+    ``versions`` are the indexes of the book's versions that the line covers. ``included_micro`` is a tax that the
+    amounts of the lines above hold already.
     """
 
     id: str
@@ -30,6 +33,7 @@ class Line:
     unit: str
     price: tuple[str, ...]
     amount_micro: Ints
+    included_micro: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +53,34 @@ class Part:
 
 @dataclass(slots=True)
 class Facts:
-    """Everything that a component may price by. ``n`` accounts; ``used_wh`` is their import of the bill so far."""
+    """Everything that a component may price by. ``n`` accounts; ``used_wh`` is their import of the bill so far.
+
+    ``before`` is what earlier bills left (see ``tariff.history``), by "component:YYYY-MM"; a component leaves what the
+    next bill must know in ``after``. ``month`` counts local months since year 0, at the bill's start; ``closing`` is
+    whether the bill reaches its end, and ``ends_on`` the local days after its start up to it, as MM-DD.
+    """
 
     book: Book
     n: int
     part: Part
     used_wh: Ints
-    export_wh: Ints
     attributes: Mapping[str, str]
     reactive_varh: Ints | None = None
-    largest: Callable[[int, tuple[str, ...]], tuple[Ints, int]] | None = None  # of a window
+    slots: Slots | None = None
+    before: Mapping[str, Ints] = field(default_factory=dict)
+    after: dict[str, Ints] = field(default_factory=dict)
+    month: int = 0
+    closing: bool = True
+    ends_on: frozenset[str] = frozenset()
     lines: list[Line] = field(default_factory=list)
 
     def micro(self, numerator: Any, denominator: int) -> Ints:
         """n amounts of currency ``numerator / denominator``, rounded once as the book's lines are."""
         values = numerator if isinstance(numerator, np.ndarray) else np.full(self.n, numerator, object)
-        rounded = money.to_micro(values, denominator, self.book.decimals, self.book.rounding)
-        return narrow(rounded)
+        if self.book.round_lines == "total":
+            exact: Ints = money.fractions(values.astype(object) * 10**money.MICRO_SCALE, denominator)
+            return exact
+        return narrow(money.to_micro(values, denominator, self.book.decimals, self.book.rounding))
 
     def base(self, ids: tuple[str, ...]) -> Ints:
         """Sum of the rounded lines of ``ids`` (empty: all lines so far) that fall into this part, in micro-units."""
@@ -83,9 +98,40 @@ class Facts:
             spec.id, self.part.label, self.part.versions, "", None, counts, scale, unit, (price,) * self.n, amount_micro
         )
 
+    def windows(self, spec: Spec, minutes: int, periods: tuple[str, ...], *, sliding: bool = False) -> Windows:
+        """The whole clock windows of the part so far; RatingError where the bill's intervals are not known."""
+        return self.intervals(spec).windows(self.part.versions, minutes, periods, sliding=sliding)
+
+    def intervals(self, spec: Spec) -> Slots:
+        """The bill's intervals so far; RatingError where they are not known."""
+        if self.slots is None:
+            raise RatingError(f"component {spec.id}: a {spec.kind} charge needs the intervals of the bill")
+        return self.slots
+
+    def held(self, ident: str) -> dict[str, Ints]:
+        """What earlier parts or bills left under ``ident``, by what follows the colon."""
+        head = f"{ident}:"
+        own = {key: value for key, value in self.after.items() if key.startswith(head)}
+        found = own or {key: value for key, value in self.before.items() if key.startswith(head)}
+        return {key.removeprefix(head): value for key, value in found.items()}
+
 
 def narrow(values: Ints) -> Ints:
     """int64 where every value fits; what does not stays Python integers."""
     if values.dtype != object or (values.size and max(abs(int(value)) for value in values.flat) >= 1 << 62):
         return values
     return values.astype(np.int64)
+
+
+def month_text(month: int) -> str:
+    """``YYYY-MM`` of a count of months since year 0.
+
+    >>> month_text(2025 * 12 + 2)
+    '2025-03'
+    """
+    return f"{month // 12:04d}-{month % 12 + 1:02d}"
+
+
+def month_of(text: str) -> int:
+    """The count of months since year 0 of ``YYYY-MM``."""
+    return int(text[:4]) * 12 + int(text[5:7]) - 1

@@ -66,12 +66,20 @@ def _pieces(plan: Plan, state: State, component: str) -> Iterator[EnergyLine]:
             continue
         for cell, (version, label, _) in enumerate(stream.cells):
             for tier in range(stream.prices.shape[1] if version not in stream.silent else 0):
-                wh = quantity[:, cell, tier]
+                wh = _share(stream, quantity[:, cell, tier])
                 charge = wh * int(stream.prices[cell, tier])
                 text = stream.texts[cell][tier]
                 if stream.slot_prices is not None:
-                    charge, text = state.dynamic[:, index], ""
+                    charge, text = _share(stream, state.dynamic[:, index]), ""
                 yield EnergyLine(component, version, label, stream.first_tier + tier, [text] * state.n, wh, charge)
+
+
+def _share(stream: Stream, values: Ints) -> Ints:
+    """The stream's share of days of ``values``, as Fractions where it is not all of them."""
+    if stream.share == (1, 1):
+        return values
+    share = Fraction(*stream.share)
+    return np.array([int(value) * share for value in values], object)
 
 
 def _chosen(stream: Stream, quantity: Ints) -> NDArray[np.bool_]:
@@ -101,7 +109,7 @@ def _shared(stream: Stream, quantity: Ints) -> Iterator[EnergyLine]:
             wh = np.empty(n, object)
             for row in range(n):
                 inside = _inside(int(total[row]), edges, tier)
-                wh[row] = Fraction(int(own[row, cell]) * inside, int(total[row]) or 1)
+                wh[row] = Fraction(int(own[row, cell]) * inside, int(total[row]) or 1) * Fraction(*stream.share)
             charge = wh * int(stream.prices[cell, tier])
             yield EnergyLine(stream.component, version, label, tier, [stream.texts[cell][tier]] * n, wh, charge)
 
@@ -130,10 +138,21 @@ def rounded(plan: Plan, exact: Ints) -> Ints:
     return narrow(money.wide(whole, factor) * factor)
 
 
+def charges_of(plan: Plan, exact: Ints) -> Ints:
+    """Micro-units [n] of exact charges: rounded as a line, or exact Fractions where only the total is rounded."""
+    if plan.book.round_lines == "total":
+        found: Ints = money.fractions(exact.astype(object) * 10**money.MICRO_SCALE, 10**plan.scale)
+        return found
+    return rounded(plan, exact)
+
+
 def line_amounts(plan: Plan, found: list[EnergyLine]) -> list[Ints]:
-    """Rounded micro-units of each line: on its own, or so that a component's lines add up to its one rounding."""
-    if plan.book.round_lines == "line":
-        return [rounded(plan, line.exact) for line in found]
+    """Micro-units of each line: rounded on its own, or so that a component's lines add up to its one rounding.
+
+    Where only the total is rounded, lines are exact Fractions.
+    """
+    if plan.book.round_lines != "component":
+        return [charges_of(plan, line.exact) for line in found]
     amounts: list[Ints] = []
     total: Ints | None = None
     for line in found:
@@ -149,11 +168,13 @@ def components(plan: Plan) -> tuple[str, ...]:
 
 
 def energy_micro(plan: Plan, state: State) -> Ints:
-    """[n] sum of the rounded energy lines."""
+    """[n] sum of the rounded energy lines; rounded once where the book rounds only the total."""
     total: Ints = np.zeros(state.n, np.int64)
     for component in components(plan):
         for amount in line_amounts(plan, energy_lines(plan, state, component)):
             total = total + amount
+    if plan.book.round_lines == "total":
+        return narrow(money.nearest(total, plan.book.decimals, plan.book.rounding))
     return total
 
 

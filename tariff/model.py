@@ -7,6 +7,8 @@ from typing import Protocol
 
 from tariff.money import Rounding
 
+PRICE_CHANGES = ("timestamp", "average_per_day")
+
 
 class Spec(Protocol):
     """One price component as its kind parsed it; a frozen dataclass, equal when it prices alike."""
@@ -35,8 +37,31 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class When:
+    """Whom a component is for: the account's ``attribute`` passes every test that is present."""
+
+    attribute: str
+    equals: str = ""
+    differs: str = ""
+    at_least: str = ""
+    at_most: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gas:
+    """How 0.001 m3 become Wh: the factor to reference conditions and the calorific value in MJ per m3."""
+
+    correction: str
+    calorific_mj: str
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
-    """The book's rules from ``start`` (local wall clock) until the next version's start."""
+    """The book's rules from ``start`` (local wall clock) until the next version's start.
+
+    ``when`` names for whom components are (by id); ``attributes`` are an account's where the book has been applied to
+    one, and ``origin`` is then the label of the version as the book writes it.
+    """
 
     label: str
     start: datetime
@@ -47,6 +72,10 @@ class Version:
     components: tuple[Spec, ...]
     line: int = 0
     source: tuple[tuple[str, str], ...] = ()
+    when: tuple[tuple[str, When], ...] = ()
+    gas: Gas | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +99,7 @@ class Book:
     zone: str
     decimals: int
     rounding: Rounding
-    round_lines: str  # line | component
+    round_lines: str  # line | component | total
     total_decimals: int | None
     cycle_day: int
     source: Mapping[str, str]
@@ -79,6 +108,9 @@ class Book:
     path: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    price_change: str = "timestamp"  # one of PRICE_CHANGES
+    cycle_months: int = 1
+    cycle_first: int = 1  # a month in which a cycle of several months begins
 
     def __eq__(self, other: object) -> bool:
         """Books are equal when their text and series are."""

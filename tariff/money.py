@@ -6,6 +6,7 @@ A *scaled* integer ``x`` at scale ``s`` means x / 10**s. Money in records is sca
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
@@ -117,6 +118,22 @@ _MODES: dict[Rounding, Callable[[Any, Any], Any]] = {
 def to_micro(numerator: Any, denominator: int, decimals: int, mode: Rounding = "half_up") -> Any:
     """Micro-units of numerator / denominator (currency), rounded once at ``decimals`` places (at most 6)."""
     return divide(wide(numerator, 10**decimals) * 10**decimals, denominator, mode) * 10 ** (MICRO_SCALE - decimals)
+
+
+def fractions(values: Any, denominator: int) -> Any:
+    """Exact quotients of an array by ``denominator``, as an array of Fractions."""
+    found = np.empty(len(values), object)
+    for row, value in enumerate(values):
+        found[row] = Fraction(value) / denominator
+    return found
+
+
+def nearest(values: Any, decimals: int, mode: Rounding = "half_up") -> Any:
+    """Exact micro-units (an array of integers or Fractions) rounded once at ``decimals`` places of the currency."""
+    step = 10 ** (MICRO_SCALE - decimals)
+    found = [Fraction(value) for value in values]
+    whole = [divide(value.numerator, value.denominator * step, mode) * step for value in found]
+    return np.array(whole, object)
 
 
 def wide(values: Any, factor: int) -> Any:

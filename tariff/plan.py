@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tariff import calendar as calendars
+from tariff.applied import applied
 from tariff.calendar import Calendar
 from tariff.components.energy import Energy
 from tariff.errors import RatingError
@@ -128,8 +129,9 @@ def compile(
 def _compile(
     book: Book, start: datetime, end: datetime, slot_min: int, attributes: tuple[tuple[str, str], ...]
 ) -> Plan:
-    table = dict(attributes)
+    book = applied(book, dict(attributes), start, end)
     rows = calendars.build(book, start, end, slot_min)
+    table = dict(book.versions[int(rows.version[0])].attributes)
     if rows.slots > MAX_SLOTS:
         raise RatingError(f"{rows.slots} slots in one plan; at most {MAX_SLOTS}")
     used = [book.versions[int(index)] for index in np.unique(rows.version)]
@@ -138,7 +140,7 @@ def _compile(
     streams: list[Stream] = []
     keys: list[EnergyKey] = []
     for ident in ids:
-        for stream in compile_streams(book, ident, rows, table, scale):
+        for stream in compile_streams(book, ident, rows, scale):
             streams.append(_numbered(stream, len(keys)))
             keys += _keys(stream)
     dtype = np.int64 if _fits(streams, rows.slots) else object

@@ -28,7 +28,10 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """One line of a bill. ``quantity`` is in ``unit`` (decimal string), ``amount_micro`` rounded as the book says."""
+    """One line of a bill. ``quantity`` is in ``unit`` (decimal string), ``amount_micro`` rounded as the book says.
+
+    ``included_micro`` is tax that the amounts of other lines hold already: it is shown, and is in no sum.
+    """
 
     id: str
     version: str
@@ -38,6 +41,7 @@ class BillLine:
     unit: str
     price: str
     amount_micro: int
+    included_micro: int = 0
 
 
 @dataclass(frozen=True, slots=True)

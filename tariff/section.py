@@ -7,6 +7,7 @@ found, what would be right.
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NoReturn
 
 from tariff import money
@@ -102,6 +103,33 @@ class Section:
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
             self.fail(key, f"{key!r} must be a list of texts in quotes")
         return tuple(value)
+
+    def periods(self, key: str, known: Sequence[str]) -> tuple[str, ...]:
+        """A list of periods that the version's windows give; empty if absent."""
+        found = self.names(key, ())
+        for name in found:
+            if name not in known:
+                self.fail(key, f"no window gives period {name!r}", suggest(name, sorted(known)))
+        return found
+
+    def bases(self, key: str, known: Sequence[str], *, required: bool = False) -> tuple[str, ...]:
+        """A list of ids of components above this one; empty if absent and not ``required``."""
+        found = self.names(key, None if required else ())
+        for name in found:
+            if name not in known:
+                self.fail(key, f"{self.name}: no component {name!r} above it", suggest(name, known))
+        return found
+
+    def day(self, key: str) -> str:
+        """A day of every year as MM-DD; "" if absent."""
+        value = self.text(key, "")
+        try:
+            good = not value or (len(value) == 5 and datetime.fromisoformat(f"2001-{value}") is not None)
+        except ValueError:
+            good = False
+        if not good:
+            self.fail(key, f"{key} = {value!r} is no day of every year", 'e.g. "04-01"')
+        return value
 
     def child(self, key: str) -> "Section | None":
         """The table under ``key``, or None."""

@@ -18,11 +18,12 @@ MAX_ROWS = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a component's parser may know of the book around it: ids above it, the zone, and how to open a series."""
+    """What a component's parser may know of the book: ids above it, the zone, how to open a series, the periods."""
 
     known: tuple[str, ...]
     zone: str
     resolve: Resolve | None = None
+    periods: tuple[str, ...] = ()  # of the version's windows
 
 
 def read(section: Section, context: Context) -> Series | None:

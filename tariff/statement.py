@@ -8,23 +8,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tariff import money, rating
-from tariff.components.energy import Energy
-from tariff.evaluation import evaluate, totals
+from tariff.evaluation import totals
 from tariff.facts import Ints, Line
+from tariff.history import after, carried, facts_at, with_demand
 from tariff.model import Book
-from tariff.periods import carried, ladder_start, period_of
+from tariff.periods import ladder_start, period_of
 from tariff.plan import Plan
 from tariff.records import Bill, BillLine, MissingSpan
-from tariff.usage import Usage, missing_spans, placed, reads_hash, total_of
+from tariff.usage import Usage, missing_spans, reads_hash
 
-__all__ = ["ENGINE", "Usage", "accrued", "bill", "carried", "ladder_start", "period_of"]
+__all__ = ["ENGINE", "Usage", "accrued", "after", "bill", "carried", "ladder_start", "period_of", "with_demand"]
 
 ENGINE = "prewatt-tariff/1"
-PER_KW = "kWh_per_kw"
 Carried = Mapping[str, int] | int | None
 
 
@@ -99,28 +97,8 @@ def _run(
 ) -> tuple[Plan, list[Line], Ints]:
     """Plan, lines at ``until``, and which slots up to then have no interval."""
     plan = rating.compile(book, *period, usage.minutes, with_demand(book, usage, period, attributes))
-    wh, export, present = placed(plan, usage, until)
-    state = rating.settle(plan, plan.zero(1, before), 0, wh, export)
-    reactive = None if usage.reactive_varh is None else total_of(plan, usage, usage.reactive_varh, until)
-    found = evaluate(plan, state, wh=wh, reactive_varh=reactive)
-    return plan, found, np.flatnonzero(~present)
-
-
-def with_demand(
-    book: Book, usage: Usage, period: tuple[datetime, datetime], attributes: Mapping[str, str] | None
-) -> Mapping[str, str] | None:
-    """Attributes with the bill's largest kW, where a ladder's limits are per kW and the account has no such number."""
-    specs = [spec for version in book.versions for spec in version.components]
-    ladders = [spec.ladder for spec in specs if isinstance(spec, Energy) and spec.ladder]
-    known = {**book.attributes, **(attributes or {})}
-    names = [ladder.kw for ladder in ladders if ladder.unit == PER_KW and ladder.kw not in known]
-    if not names:
-        return attributes
-    begin, end = (np.datetime64(at, "m") for at in period)
-    ends = np.asarray(usage.ends, "datetime64[m]")
-    inside = np.asarray(usage.wh)[(ends > begin) & (ends <= end)]
-    largest = money.divide(int(inside.max(initial=0)) * 60_000, usage.minutes)
-    return {**(attributes or {}), **dict.fromkeys(names, money.text(largest, 6))}
+    facts, holes = facts_at(plan, usage, until, before)
+    return plan, facts.lines, holes
 
 
 def _totals(book: Book, found: Sequence[Line]) -> tuple[int, tuple[BillLine, ...]]:
@@ -138,7 +116,8 @@ def _printed(line: Line) -> BillLine | None:
     if line.unit == "kWh" and not amount and not quantity:
         return None
     text = _quantity(quantity, line.quantity_scale)
-    return BillLine(line.id, line.version, line.period, line.tier, text, line.unit, line.price[0], amount)
+    held = int(line.included_micro[0]) if line.included_micro is not None else 0
+    return BillLine(line.id, line.version, line.period, line.tier, text, line.unit, line.price[0], amount, held)
 
 
 def _quantity(value: Any, scale: int) -> str:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from tariff import limits as ladder_limits
 from tariff import money
-from tariff.calendar import Calendar, minutes_of
+from tariff.applied import reads
+from tariff.calendar import Calendar, minutes_of, under
 from tariff.components.energy import Class, Energy, Ladder, Prices
 from tariff.errors import RatingError
 from tariff.model import Book
@@ -52,6 +53,7 @@ class Stream:
     first_line: int = 0
     ladder: Ladder | None = None
     silent: frozenset[int] = frozenset()  # versions that move the ladder and that another stream prices
+    share: tuple[int, int] = (1, 1)  # of the bill's days, where prices change by average per day
     tops: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # [C, classes-1] totals of the classes in Wh
 
 
@@ -62,8 +64,15 @@ class _Group:
     specs: Mapping[int, Energy]
     columns: Ints
     calendar: Calendar
-    attributes: Mapping[str, str]
+    attributes: Mapping[int, Mapping[str, str]]  # by version index
+    canon: Mapping[int, int]  # the version under whose name a version's lines stand
     scale: int
+
+    @property
+    def named(self) -> Ints:
+        """Version of each slot, by the name that its lines bear."""
+        version = self.calendar.version[self.columns]
+        return np.array([self.canon[int(index)] for index in range(int(version.max(initial=0)) + 1)], np.int64)[version]
 
 
 def price_scale(book: Book, ids: tuple[str, ...]) -> int:
@@ -84,24 +93,54 @@ def _texts(spec: Energy) -> list[str]:
     return own
 
 
-def compile_streams(
-    book: Book, ident: str, calendar: Calendar, attributes: Mapping[str, str], scale: int
-) -> list[Stream]:
+def compile_streams(book: Book, ident: str, calendar: Calendar, scale: int) -> list[Stream]:
     """Streams of the energy component ``ident``; a ladder goes on through versions that build it alike."""
+    used = np.unique(calendar.version).tolist()
+    if book.price_change == "average_per_day" and len({book.versions[index].origin for index in used}) > 1:
+        return _averaged(book, ident, calendar, scale)
+    return _by_slot(book, ident, calendar, scale)
+
+
+def _by_slot(book: Book, ident: str, calendar: Calendar, scale: int) -> list[Stream]:
     alike: dict[tuple[object, ...], dict[int, Energy]] = {}
+    canon = _canon(book, ident)
     for index in np.unique(calendar.version):
         spec = book.get(ident, book.versions[int(index)])
         if isinstance(spec, Energy):
-            alone = int(index) if spec.series_file and not spec.banded else -1  # one exact sum for each version
+            alone = canon[int(index)] if spec.series_file and not spec.banded else -1  # one exact sum for each version
             alike.setdefault((alone, *_signature(spec)), {})[int(index)] = spec
     streams: list[Stream] = []
+    attributes = {index: dict(version.attributes) for index, version in enumerate(book.versions)}
     for specs in alike.values():
         first = next(iter(specs.values()))
         silent = {} if first.ladder is None else _earlier(book, ident, calendar, first, min(specs))
         columns = np.flatnonzero(np.isin(calendar.version, [*silent, *specs]))
-        group = _Group({**silent, **specs}, columns, calendar, attributes, scale)
+        group = _Group({**silent, **specs}, columns, calendar, attributes, canon, scale)
         streams += [replace(stream, silent=frozenset(silent)) for stream in _group(group)]
     return streams
+
+
+def _averaged(book: Book, ident: str, calendar: Calendar, scale: int) -> list[Stream]:
+    """Each version's streams see the whole bill as if it had held throughout, and bear its share of the days."""
+    streams: list[Stream] = []
+    weights = np.diff(calendar.elapsed)
+    for index in np.unique(calendar.version).tolist():
+        share = int(weights[calendar.version == index].sum()), int(calendar.elapsed[-1])
+        for stream in _by_slot(book, ident, under(calendar, book, index), scale):
+            streams.append(replace(stream, share=share, whole=True))
+    return streams
+
+
+def _canon(book: Book, ident: str) -> dict[int, int]:
+    """The first of neighbouring versions that one version of the text became and that price this component alike."""
+    found: dict[int, int] = {}
+    before: tuple[object, ...] = ()
+    for index, version in enumerate(book.versions):
+        spec = book.get(ident, version)
+        alike = (version.origin, spec, reads(spec, version) if spec is not None else ())
+        found[index] = found[index - 1] if index and alike == before else index
+        before = alike
+    return found
 
 
 def _earlier(book: Book, ident: str, calendar: Calendar, spec: Energy, before: int) -> dict[int, Energy]:
@@ -137,7 +176,9 @@ def _group(group: _Group) -> list[Stream]:
         labels = _labels(group, 0)
         found = []
         for label in dict.fromkeys(labels.tolist()):
-            own = _Group(group.specs, group.columns[labels == label], group.calendar, group.attributes, group.scale)
+            own = _Group(
+                group.specs, group.columns[labels == label], group.calendar, group.attributes, group.canon, group.scale
+            )
             found.append(_stream(own, key=f"{spec.id}/{label}"))
         return found
     return [_stream(group, key=spec.id)]
@@ -148,7 +189,7 @@ def _stream(group: _Group, *, key: str, klass: int = 0) -> Stream:
     spec = next(iter(group.specs.values()))
     labels = _labels(group, klass)
     reset = spans_of(calendar, spec.ladder)[columns]
-    version = calendar.version[columns]
+    version = group.named
     spans = np.unique(reset, return_inverse=True)[1] if spec.whole else np.zeros(len(columns), np.int64)
     cells, cell = _cells(version, labels, spans)
     tiers = max(len(row) for one in group.specs.values() for _, row in _prices(one, klass))
@@ -316,13 +357,15 @@ def _limit_rows(
         keys = [(int(reset[row]), int(month[row]), str(labels[row])) for row in own] if one is None else []
         if one is not None:
             plain = Ladder("graduated", "bill", "chronological", ())
-            found.append((own, ladder_limits.in_wh(plain, one.limits, days=(1, 1), attributes=group.attributes)))
+            found.append((own, ladder_limits.in_wh(plain, one.limits, days=(1, 1), attributes=group.attributes[index])))
         for key in dict.fromkeys(keys):
             rows = own[np.array([other == key for other in keys])]
             span = np.flatnonzero(reset == key[0])
             values = ladder_limits.select(spec.ladder, key[1], key[2])
             days = _days(group.calendar, group.columns, span, spec.ladder.reset)
-            found.append((rows, ladder_limits.in_wh(spec.ladder, values, days=days, attributes=group.attributes)))
+            found.append(
+                (rows, ladder_limits.in_wh(spec.ladder, values, days=days, attributes=group.attributes[index]))
+            )
     return found
 
 
@@ -337,7 +380,7 @@ def _tops(group: _Group, cells: tuple[tuple[int, str, int], ...], cell: Ints, re
         span = np.flatnonzero(reset == reset[own[0]])
         days = _days(group.calendar, group.columns, span, ladder.reset)
         values = ladder_limits.select(ladder, month, "")
-        rows.append(ladder_limits.in_wh(ladder, values, days=days, attributes=group.attributes))
+        rows.append(ladder_limits.in_wh(ladder, values, days=days, attributes=group.attributes[version]))
     return np.array(rows, np.int64)
 
 

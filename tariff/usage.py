@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tariff import calendar as calendars
+from tariff import gas
 from tariff.errors import RatingError
 from tariff.plan import Plan
 from tariff.records import MissingSpan
@@ -41,7 +42,10 @@ def _slots(plan: Plan, usage: Usage, until: datetime) -> tuple[Ints, NDArray[np.
 
 
 def placed(plan: Plan, usage: Usage, until: datetime) -> tuple[Ints, Ints | None, NDArray[np.bool_]]:
-    """Energies [1, slots up to ``until``] and which slots have an interval; two intervals of one slot are refused."""
+    """Energies [1, slots up to ``until``] and which slots have an interval; two intervals of one slot are refused.
+
+    Where the book is one of gas, 0.001 m3 have become Wh.
+    """
     slot, inside, count = _slots(plan, usage, until)
     present = np.zeros(count, np.bool_)
     present[slot[inside]] = True
@@ -49,11 +53,20 @@ def placed(plan: Plan, usage: Usage, until: datetime) -> tuple[Ints, Ints | None
         raise RatingError("two intervals for one slot: resolve the conflict before rating")
     wh = np.zeros((1, count), np.int64)
     wh[0, slot[inside]] = np.asarray(usage.wh)[inside]
+    wh = gas.energies(plan.book, plan.calendar, wh)
     if usage.export_wh is None:
         return wh, None, present
     export = np.zeros((1, count), np.int64)
     export[0, slot[inside]] = np.asarray(usage.export_wh)[inside]
     return wh, export, present
+
+
+def on_slots(plan: Plan, usage: Usage, values: Ints, until: datetime) -> Ints:
+    """[1, slots up to ``until``] of ``values``, which are parallel to the usage's intervals."""
+    slot, inside, count = _slots(plan, usage, until)
+    found = np.zeros((1, count), np.int64)
+    found[0, slot[inside]] = np.asarray(values)[inside]
+    return found
 
 
 def total_of(plan: Plan, usage: Usage, values: Ints, until: datetime) -> Ints:

@@ -14,6 +14,7 @@ from tariff.evaluation import evaluate, totals
 from tariff.model import Book
 from tariff.periods import period_of
 from tariff.plan import MAX_SLOT_WH, Plan, compile
+from tariff.slots import Slots
 from tariff.step import settle
 
 
@@ -63,7 +64,7 @@ def _total(plan: Plan, slot: int, wh: int) -> int:
     energy = np.zeros((1, plan.slots), np.int64)
     energy[0, slot] = wh
     state = settle(plan, plan.zero(1), 0, energy)
-    return int(totals(plan.book, evaluate(plan, state, wh=energy))[0])
+    return int(totals(plan.book, evaluate(plan, state, slots=Slots(plan.calendar, energy)))[0])
 
 
 def _largest(fits: Callable[[int], bool], high: int) -> int:

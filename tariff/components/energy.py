@@ -120,6 +120,11 @@ def parse(section: Section, context: Context) -> Energy:
     return Energy(ident, quantity, credit, prices, ladder, series, series_file, banded=bands is not None)
 
 
+def needs_slots(spec: Energy) -> bool:
+    """Class ladders do: what a jump has accrued depends on when it came."""
+    return spec.ladder is not None and spec.ladder.mode == "by_total"
+
+
 def _check_series(section: Section, series: Series | None, bands: tuple[str, ...] | None) -> None:
     for value in dict.fromkeys(series.values) if series is not None else ():
         if bands is not None and value not in bands:

@@ -1,7 +1,8 @@
 """Fixed: an amount per bill, per day, or per unit of an account's attribute (kW, kVA, phase), or by class of use.
 
 It accrues evenly over the bill's days, so that nothing falls on a customer at month end. ``per`` is "bill", "day" or
-the name of an attribute; ``by_total`` replaces ``amount`` by the amount of the class that the period's kWh reach.
+the name of an attribute; ``by_total`` replaces ``amount`` by the amount of the class that the period's kWh reach (or
+attribute ``class_by``, where one is named). A dearer class accrues over the days that are left.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tariff.section import Section
 from tariff.series import Context
 
 KIND = "fixed"
+WH_DECIMALS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Fixed:
     id: str
     per: str
     classes: tuple[tuple[str, str], ...]
+    class_by: str = ""
     kind: str = KIND
 
 
@@ -37,10 +40,17 @@ def parse(section: Section, _context: Context) -> Fixed:
     for row in rows:
         classes.append((row.number("up_to") if row.has("up_to") else "", row.number("amount")))
         row.done()
-    limits = [money.scaled(limit, 9) for limit, _ in classes[:-1] if limit]
+    if any(money.scale_of(limit) > WH_DECIMALS for limit, _ in classes):
+        section.fail("by_total", f"'up_to' has at most {WH_DECIMALS} decimals")
+    limits = [money.scaled(limit, WH_DECIMALS) for limit, _ in classes[:-1] if limit]
     if classes[-1][0] or len(limits) != len(classes) - 1 or limits != sorted(set(limits)):
         section.fail("by_total", "every class but the last needs a rising 'up_to', the last has none")
-    return Fixed(ident, per, tuple(classes))
+    return Fixed(ident, per, tuple(classes), section.text("class_by", ""))
+
+
+def needs_slots(spec: Fixed) -> bool:
+    """Only a class of use does: when its limit was crossed says how much of the rise has accrued."""
+    return len(spec.classes) > 1 and not spec.class_by
 
 
 def price(spec: Fixed, facts: Facts) -> list[Line]:
@@ -49,8 +59,7 @@ def price(spec: Fixed, facts: Facts) -> list[Line]:
     units, scale, unit = _units(spec, facts)
     per_day = spec.per == "day"
     below = part.day_units if per_day else part.total
-    amounts = _amounts(spec, facts)
-    numerator = amounts.astype(object) * units * part.elapsed
+    numerator = _amounts(spec, facts).astype(object) * units
     denominator = 10 ** (_scale(spec) + scale) * below
     quantity = (part.elapsed * 1000 // part.day_units, 3, "day") if per_day else (units, scale, unit)
     price_text = spec.classes[0][1] if len(spec.classes) == 1 else ""
@@ -62,17 +71,33 @@ def _scale(spec: Fixed) -> int:
 
 
 def _amounts(spec: Fixed, facts: Facts) -> Ints:
-    """Scaled amount of each account's class; a total that ends on a limit stays in the class below it."""
-    limits = np.array([money.scaled(limit, 9) // 10**6 for limit, _ in spec.classes[:-1]], np.int64)
-    amounts = np.array([money.scaled(amount, _scale(spec)) for _, amount in spec.classes], np.int64)
-    chosen: Ints = amounts[np.searchsorted(limits, facts.used_wh, side="left")]
-    return chosen
+    """[n] scaled amount x day units; a total that ends on a limit stays in the class below it."""
+    part = facts.part
+    limits = np.array([money.scaled(limit, WH_DECIMALS) for limit, _ in spec.classes[:-1]], np.int64)
+    amounts = [money.scaled(amount, _scale(spec)) for _, amount in spec.classes]
+    reached = facts.used_wh
+    if spec.class_by:
+        value, scale = money.exact(_number(spec, facts, spec.class_by))
+        up = money.divide(value * 10**WH_DECIMALS, 10**scale, "up")  # above a limit by less than its places is above
+        return np.full(facts.n, amounts[int(np.searchsorted(limits, up, side="left"))] * part.elapsed, object)
+    if facts.closing or facts.slots is None:
+        return np.array(amounts, object)[np.searchsorted(limits, reached, side="left")] * part.elapsed
+    found: Ints = np.full(facts.n, amounts[0] * part.elapsed, object)
+    for limit, low, high in zip(limits, amounts, amounts[1:], strict=False):
+        gone, left = facts.slots.ramp(facts.slots.crossed(np.full(facts.n, limit)))
+        rise = (high - low) * part.whole * gone.astype(object) // left
+        found = found + np.where(reached > limit, rise, 0)
+    return found
 
 
 def _units(spec: Fixed, facts: Facts) -> tuple[int, int, str]:
     if spec.per in ("bill", "day"):
         return 1, 0, spec.per
-    value = facts.attributes.get(spec.per, "")
+    return *money.exact(_number(spec, facts, spec.per)), spec.per
+
+
+def _number(spec: Fixed, facts: Facts, name: str) -> str:
+    value = facts.attributes.get(name, "")
     if not money.is_decimal(value):
-        raise RatingError(f"component {spec.id}: attribute {spec.per!r} of the account must be a number, not {value!r}")
-    return *money.exact(value), spec.per
+        raise RatingError(f"component {spec.id}: attribute {name!r} of the account must be a number, not {value!r}")
+    return value

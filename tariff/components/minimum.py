@@ -1,12 +1,16 @@
-"""Minimum: what is missing from the lines of named components up to a least amount per bill; it accrues by days."""
+"""Minimum: what is missing from the lines of named components up to a least amount; it accrues by days.
+
+The amount is per bill, per day, or per unit of an account's attribute such as the contracted kW.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from tariff import money
+from tariff.errors import RatingError
 from tariff.facts import Facts, Line
-from tariff.section import Section, suggest
+from tariff.section import Section
 from tariff.series import Context
 
 KIND = "minimum"
@@ -14,7 +18,7 @@ KIND = "minimum"
 
 @dataclass(frozen=True, slots=True)
 class Minimum:
-    """At least ``amount`` for the lines of ``of`` (empty: all above it); ``per`` is "bill" or "day"."""
+    """At least ``amount`` for the lines of ``of`` (empty: all above); ``per`` is "bill", "day" or an attribute."""
 
     id: str
     amount: str
@@ -25,18 +29,24 @@ class Minimum:
 
 def parse(section: Section, context: Context) -> Minimum:
     """Read one minimum; its bases must stand above it."""
-    per = section.text("per", "bill", choices=("bill", "day"))
-    spec = Minimum(section.text("id"), section.number("amount"), per, section.names("of", ()))
-    for base in spec.of:
-        if base not in context.known:
-            section.fail("of", f"component {spec.id!r}: no component {base!r} above it", suggest(base, context.known))
-    return spec
+    bases = section.bases("of", context.known)
+    return Minimum(section.text("id"), section.number("amount"), section.text("per", "bill"), bases)
 
 
 def price(spec: Minimum, facts: Facts) -> list[Line]:
     """One line: the difference to the least amount, or nothing."""
     value, scale = money.exact(spec.amount)
+    units, places = _units(spec, facts)
     below = facts.part.day_units if spec.per == "day" else facts.part.total
-    least = facts.micro(value * facts.part.elapsed, 10**scale * below)
+    least = facts.micro(value * units * facts.part.elapsed, 10 ** (scale + places) * below)
     missing = np.maximum(least - facts.base(spec.of), 0)
     return [facts.line(spec, missing, (least, money.MICRO_SCALE, facts.book.currency), spec.amount)]
+
+
+def _units(spec: Minimum, facts: Facts) -> tuple[int, int]:
+    if spec.per in ("bill", "day"):
+        return 1, 0
+    value = facts.attributes.get(spec.per, "")
+    if not money.is_decimal(value):
+        raise RatingError(f"component {spec.id}: attribute {spec.per!r} of the account must be a number, not {value!r}")
+    return money.exact(value)

@@ -1,13 +1,16 @@
 """Percent: a tax, levy or rider on the rounded lines of named components, in file order; tax on tax is possible.
 
-``of`` names components above it (all of them if left out); ``percent`` may be negative (a discount).
+``of`` names components above it (all of them if left out); ``percent`` may be negative (a discount, a rebate).
+``included = true``: the amounts of the bases hold the tax already, the line says how much, and adds nothing.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from tariff import money
 from tariff.facts import Facts, Line
-from tariff.section import Section, suggest
+from tariff.section import Section
 from tariff.series import Context
 
 KIND = "percent"
@@ -15,26 +18,33 @@ KIND = "percent"
 
 @dataclass(frozen=True, slots=True)
 class Percent:
-    """``percent`` of the sum of the lines of ``of``."""
+    """``percent`` of the sum of the lines of ``of``; contained in them where ``included``."""
 
     id: str
     percent: str
     of: tuple[str, ...]
+    included: bool = False
     kind: str = KIND
 
 
 def parse(section: Section, context: Context) -> Percent:
     """Read one percentage; its bases must stand above it."""
-    spec = Percent(section.text("id"), section.number("percent"), section.names("of", ()))
-    for base in spec.of:
-        if base not in context.known:
-            section.fail("of", f"component {spec.id!r}: no component {base!r} above it", suggest(base, context.known))
+    bases = section.bases("of", context.known)
+    spec = Percent(section.text("id"), section.number("percent"), bases, section.flag("included"))
+    if spec.included and spec.percent.startswith("-"):
+        section.fail("percent", f"component {spec.id!r}: prices cannot include a negative tax")
     return spec
 
 
 def price(spec: Percent, facts: Facts) -> list[Line]:
-    """One line: percent of the bases, rounded once."""
+    """One line: percent of the bases, rounded once; where included, base x p / (100 + p) beside no amount."""
     base = facts.base(spec.of)
     value, scale = money.exact(spec.percent)
-    amount = facts.micro(money.wide(base, abs(value)) * value, 10 ** (scale + 2 + money.MICRO_SCALE))
-    return [facts.line(spec, amount, (base, money.MICRO_SCALE, facts.book.currency), spec.percent)]
+    quantity = (base, money.MICRO_SCALE, facts.book.currency)
+    if not spec.included:
+        amount = facts.micro(money.wide(base, abs(value)) * value, 10 ** (scale + 2 + money.MICRO_SCALE))
+        return [facts.line(spec, amount, quantity, spec.percent)]
+    held = facts.micro(base.astype(object) * value, (10 ** (scale + 2) + value) * 10**money.MICRO_SCALE)
+    line = facts.line(spec, np.zeros(facts.n, np.int64), quantity, spec.percent)
+    line.included_micro = held
+    return [line]

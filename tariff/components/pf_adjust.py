@@ -13,7 +13,7 @@ import numpy as np
 from tariff import money
 from tariff.errors import RatingError
 from tariff.facts import Facts, Line
-from tariff.section import Section, suggest
+from tariff.section import Section
 from tariff.series import Context
 
 KIND = "pf_adjust"
@@ -39,11 +39,7 @@ class PowerFactor:
 def parse(section: Section, context: Context) -> PowerFactor:
     """Read one adjustment."""
     standard = section.text("standard", choices=("0.90", "0.85", "0.80"))
-    spec = PowerFactor(section.text("id"), int(standard[2:]), section.names("of", ()))
-    for base in spec.of:
-        if base not in context.known:
-            section.fail("of", f"component {spec.id!r}: no component {base!r} above it", suggest(base, context.known))
-    return spec
+    return PowerFactor(section.text("id"), int(standard[2:]), section.bases("of", context.known))
 
 
 def price(spec: PowerFactor, facts: Facts) -> list[Line]:

@@ -1,0 +1,127 @@
+"""Net metering: export takes back the bill's own kWh, what is left over is banked as kWh for the next bills.
+
+``of`` names the energy component (of what is imported). ``by = "period"`` nets each window with its own export and
+bank, ``by = "total"`` the whole; the credit walks the component's lines from the highest tier down, at their prices,
+and never goes below nothing. Banked kWh expire (``expires_months``, ``expires_on``), at price ``payout`` if any.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tariff import banks, money
+from tariff.errors import RatingError
+from tariff.facts import Facts, Ints, Line
+from tariff.section import Section, suggest
+from tariff.series import Context
+
+KIND = "net_metering"
+BY = ("period", "total")
+
+
+@dataclass(frozen=True, slots=True)
+class NetMetering:
+    """Export credits the lines of ``of`` one to one; the rest is banked."""
+
+    id: str
+    of: str
+    by: str
+    expiry: banks.Expiry
+    payout: str
+    kind: str = KIND
+
+
+def parse(section: Section, context: Context) -> NetMetering:
+    """Read one agreement."""
+    of = section.text("of")
+    if of not in context.known:
+        section.fail("of", f"no component {of!r} above it", suggest(of, context.known))
+    payout = section.number("payout", "0")
+    return NetMetering(section.text("id"), of, section.text("by", choices=BY), banks.expiry(section), payout)
+
+
+def needs_slots(spec: NetMetering) -> bool:
+    """Export by window is made of intervals."""
+    return spec.kind == KIND
+
+
+def lookback(spec: NetMetering) -> int:
+    """How many months of bills the bank is made again from."""
+    return banks.lookback(spec.expiry)
+
+
+def price(spec: NetMetering, facts: Facts) -> list[Line]:
+    """A credit line for each line of ``of`` that export or the bank takes back, and one for what is paid out."""
+    lines = [line for line in facts.lines if line.id == spec.of and set(line.versions) <= set(facts.part.versions)]
+    labels = list(dict.fromkeys(line.period for line in lines))
+    if spec.by == "total" and len(labels) > 1:
+        raise RatingError(
+            f"component {spec.id}: by = 'total' over prices of several periods ({', '.join(labels)}) does not say "
+            "whose kWh are taken back; write by = 'period'"
+        )
+    found: list[Line] = []
+    expired: Ints = np.zeros(facts.n, np.int64)
+    for label in labels:
+        own = [line for line in lines if line.period == label]
+        lots, credits = _net(spec, facts, label, own)
+        found += credits
+        kept, gone = banks.expire(lots, spec.expiry, facts)
+        expired = expired + gone
+        facts.after.update({f"{_name(spec, label)}:{month}": wh for month, wh in kept.items()})
+        facts.after.setdefault(f"{_name(spec, label)}:0000-01", np.zeros(facts.n, np.int64))
+    if facts.closing and expired.any() and spec.payout != "0":
+        value, scale = money.exact(spec.payout)
+        amount = facts.micro(-expired.astype(object) * value, 10 ** (scale + 3))
+        line = facts.line(spec, amount, (expired, 3, "kWh"), spec.payout)
+        line.period = "payout"
+        found.append(line)
+    return found
+
+
+def _name(spec: NetMetering, label: str) -> str:
+    return f"{spec.id}/{label}"
+
+
+def _net(spec: NetMetering, facts: Facts, label: str, lines: list[Line]) -> tuple[banks.Lots, list[Line]]:
+    """The bank after netting one label's lines, version after version, and their credits."""
+    slots = facts.intervals(spec)
+    lots: banks.Lots = facts.held(_name(spec, label))
+    found: list[Line] = []
+    periods = () if spec.by == "total" else _periods(facts, spec, label)
+    for version in sorted({line.versions for line in lines}):
+        own = sorted((line for line in lines if line.versions == version), key=lambda line: -(line.tier or 0))
+        export = slots.sums("export", version, periods)
+        used: Ints = np.array([int(sum(line.quantity[row] for line in own)) for row in range(facts.n)], np.int64)
+        direct = np.minimum(np.maximum(used, 0), export)
+        lots, drawn = banks.use(lots, np.maximum(used - direct, 0))
+        lots = banks.put(lots, facts, export - direct)
+        found += _credits(spec, facts, own, direct + drawn)
+    return lots, found
+
+
+def _periods(facts: Facts, spec: NetMetering, label: str) -> tuple[str, ...]:
+    """The calendar's periods behind a label; "*" stands for all that have no label of their own."""
+    if label != "*":
+        return (label,)
+    named = {line.period for line in facts.lines if line.id == spec.of}
+    return tuple(period for period in facts.intervals(spec).calendar.periods if period not in named - {"*"})
+
+
+def _credits(spec: NetMetering, facts: Facts, lines: list[Line], wh: Ints) -> list[Line]:
+    """``wh`` [n] taken back from the highest tier down."""
+    found: list[Line] = []
+    left: Ints = wh.astype(object)
+    for line in lines:
+        back = np.minimum(left, np.maximum(line.quantity.astype(object), 0))
+        left = left - back
+        if not back.any():
+            continue
+        if any(not text for text in line.price):
+            raise RatingError(f"component {spec.id}: kWh at a dynamic price have no tier to be taken back from")
+        scale = max(money.scale_of(text) for text in line.price)
+        prices = np.array([money.scaled(text, scale) for text in line.price], object)
+        credit = facts.line(spec, facts.micro(-back * prices, 10 ** (scale + 3)), (back, 3, "kWh"))
+        credit.version, credit.versions = line.version, line.versions
+        credit.period, credit.tier, credit.price = line.period, line.tier, line.price
+        found.append(credit)
+    return found

@@ -1,0 +1,117 @@
+"""The energy before a bill goes in, what it brings into the bill comes out: ladder positions, demands, banked credit.
+
+Nothing of it is stored: the bills of the months that still count are made again from their intervals, in order, each
+with what the ones before it left. Keys of ladders are those of their streams, others are "component:YYYY-MM".
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from tariff import calendar as calendars
+from tariff import components, money
+from tariff import plan as plans
+from tariff.components.energy import Energy
+from tariff.evaluation import facts_of
+from tariff.facts import Facts, Ints
+from tariff.model import Book
+from tariff.periods import begin_of, open_since, period_of
+from tariff.plan import Plan
+from tariff.slots import Slots
+from tariff.step import settle
+from tariff.usage import Usage, on_slots, placed, total_of
+
+Attributes = Mapping[str, str]
+PER_KW = "kWh_per_kw"
+
+
+def carried(book: Book, start: datetime, usage: Usage, attributes: Attributes | None = None) -> dict[str, int]:
+    """What ``usage`` since ``ladder_start`` brings into the bill that begins at ``start``."""
+    found = positions(book, start, usage, attributes)
+    spans: list[tuple[datetime, datetime]] = []
+    at = start
+    for _ in range(components.lookback(book)):
+        span = period_of(book, at - timedelta(minutes=1))
+        if span[0] < begin_of(book):
+            break
+        spans.append((span[0], at))
+        at = span[0]
+    left: dict[str, int] = {}
+    for begin, end in reversed(spans):
+        left = after(book, (begin, end), usage, attributes, {**positions(book, begin, usage, attributes), **left})
+    return {**found, **left}
+
+
+def after(
+    book: Book,
+    span: tuple[datetime, datetime],
+    usage: Usage,
+    attributes: Attributes | None,
+    before: Mapping[str, int],
+) -> dict[str, int]:
+    """What the bill of ``span`` leaves to the next one, but for its ladders, given what it began with."""
+    start, end = span
+    if not components.lookback(book):
+        return {}
+    plan = plans.compile(book, start, end, usage.minutes, with_demand(book, usage, span, attributes))
+    facts = facts_at(plan, usage, end, before)[0]
+    return {key: int(values[0]) for key, values in facts.after.items() if values[0]}
+
+
+def facts_at(plan: Plan, usage: Usage, until: datetime, before: Mapping[str, int] | int | None) -> tuple[Facts, Ints]:
+    """One account's lines as if the bill ended at ``until``, and the slots before it that have no interval."""
+    wh, export, present = placed(plan, usage, until)
+    state = settle(plan, plan.zero(1, before), 0, wh, export)
+    reactive, varh = None, None
+    if usage.reactive_varh is not None:
+        reactive = total_of(plan, usage, usage.reactive_varh, until)
+        varh = on_slots(plan, usage, usage.reactive_varh, until)
+    known = (
+        {key: np.array([value]) for key, value in before.items() if ":" in key} if isinstance(before, Mapping) else {}
+    )
+    slots = Slots(plan.calendar, wh, export, varh)
+    return facts_of(plan, state, slots=slots, reactive_varh=reactive, before=known), np.flatnonzero(~present)
+
+
+def with_demand(
+    book: Book, usage: Usage, period: tuple[datetime, datetime], attributes: Attributes | None
+) -> Attributes | None:
+    """Attributes with the bill's largest kW, where a ladder's limits are per kW and the account has no such number."""
+    specs = [spec for version in book.versions for spec in version.components]
+    ladders = [spec.ladder for spec in specs if isinstance(spec, Energy) and spec.ladder]
+    known = {**book.attributes, **(attributes or {})}
+    names = [ladder.kw for ladder in ladders if ladder.unit == PER_KW and ladder.kw not in known]
+    if not names:
+        return attributes
+    begin, end = (np.datetime64(at, "m") for at in period)
+    ends = np.asarray(usage.ends, "datetime64[m]")
+    inside = np.asarray(usage.wh)[(ends > begin) & (ends <= end)]
+    largest = money.divide(int(inside.max(initial=0)) * 60_000, usage.minutes)
+    return {**(attributes or {}), **dict.fromkeys(names, money.text(largest, 6))}
+
+
+def positions(book: Book, start: datetime, usage: Usage, attributes: Attributes | None = None) -> dict[str, int]:
+    """Wh that each ladder has gone since it restarted, at ``start``."""
+    begin = open_since(book, start)
+    first = max(begin, begin_of(book))
+    if first >= start:
+        return {}
+    plan = plans.compile(book, first, start, usage.minutes, attributes)
+    wh, export, _ = placed(plan, usage, start)
+    state = settle(plan, plan.zero(1), 0, wh, export)
+    return {
+        stream.key: int(state.position[0, index])
+        for index, stream in enumerate(plan.streams)
+        if stream.ladder is not None and stream.ladder.reset != "bill" and _open(plan, start, stream.ladder.reset)
+    }
+
+
+def _open(plan: Plan, start: datetime, reset: str) -> bool:
+    """Whether the span of the slot before ``start`` goes on at ``start``."""
+    last = plan.calendar
+    local = calendars.to_local(start, plan.book.zone)
+    month = local.year * 12 + local.month - 1
+    now = {"year": local.year, "month": month, "day": (local - calendars.EPOCH).days}[reset]
+    before = {"year": last.year, "month": last.month, "day": last.day}[reset]
+    return int(before[-1]) == now

@@ -1,0 +1,145 @@
+"""A plan, a state and the intervals so far go in; what a class ladder's jump holds back, and what lies ahead, out.
+
+Where the total of a span picks the class, one more kWh can reprice all of them. The bill bears that at once; what
+accrues bears it evenly over the days that are left of the span, so that it falls on nobody in one hour.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tariff.facts import Ints, Line
+from tariff.lines import charges_of
+from tariff.plan import Plan, State
+from tariff.slots import Slots
+from tariff.streams import Stream
+
+Classes = tuple[Stream, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """The next limit of a class ladder: Wh left to it, and the exact charge that crossing it adds, in micro-units."""
+
+    component: str
+    limit_wh: int
+    left_wh: int
+    jump_micro: int
+
+
+def class_sets(plan: Plan, ident: str = "") -> Iterator[Classes]:
+    """The streams of each class ladder (of component ``ident``), class after class."""
+    found: list[Stream] = []
+    for stream in plan.streams:
+        if not stream.tops.shape[1] or (ident and stream.component != ident):
+            continue
+        if stream.klass == 0 and found:
+            yield tuple(found)
+            found = []
+        found.append(stream)
+    if found:
+        yield tuple(found)
+
+
+def deferred(plan: Plan, state: State, ident: str, slots: Slots) -> list[Line]:
+    """Lines that take back what jumps of this component's classes have not accrued yet; none at the bill's end."""
+    if state.done == plan.slots:
+        return []
+    held: dict[int, Ints] = {}
+    for classes in class_sets(plan, ident):
+        for version, amount in _held(classes, slots):
+            held[version] = held[version] + amount if version in held else amount
+    lines: list[Line] = []
+    for version, amount in held.items():
+        if amount.any():
+            label = plan.book.versions[version].label
+            count, unit = np.zeros(state.n, np.int64), "deferred"
+            micro = charges_of(plan, -amount)
+            lines.append(Line(ident, label, (version,), "", None, count, 0, unit, ("",) * state.n, micro))
+    return lines
+
+
+def _held(classes: Classes, slots: Slots) -> Iterator[tuple[int, Ints]]:
+    """(version, [n] exact charge held back) of every span and class limit that was crossed."""
+    first = classes[0]
+    columns = np.arange(len(first.cell)) if first.columns is None else first.columns
+    own = np.flatnonzero(columns < slots.done)
+    energy = slots.of(first.quantity)[:, columns[own]]
+    for span in np.unique([span for _, _, span in first.cells]).tolist():
+        cells = [cell for cell, (_, _, other) in enumerate(first.cells) if other == span]
+        inside = np.flatnonzero(np.isin(first.cell[own], cells))
+        if not len(inside):
+            continue
+        end = int(columns[np.flatnonzero(np.isin(first.cell, cells))[-1]]) + 1
+        total = np.cumsum(energy[:, inside], axis=1)
+        for cell in cells:
+            for edge in range(len(classes) - 1):
+                amount = _jump(classes, cell, edge, total, (inside, columns[own[inside]], end), slots)
+                if amount is not None:
+                    yield first.cells[cell][0], amount
+
+
+def _jump(
+    classes: Classes, cell: int, edge: int, total: Ints, span: tuple[Ints, Ints, int], slots: Slots
+) -> Ints | None:
+    """[n] exact charge of one crossed limit that has not accrued; None where nobody crossed it."""
+    inside, columns, end = span
+    above = total > int(classes[0].tops[cell, edge])
+    rows = np.flatnonzero(above.any(axis=1))
+    if not len(rows):
+        return None
+    at = above[rows].argmax(axis=1)
+    until = np.arange(total.shape[1])[None, :] <= at[:, None]
+    mine = until & (classes[0].cell[inside] == cell)[None, :]
+    rise = _charge(classes[edge + 1], cell, inside, total[rows], mine)
+    rise = rise - _charge(classes[edge], cell, inside, total[rows], mine)
+    gone, left = slots.ramp(columns[at], end)
+    amount = np.zeros(total.shape[0], object)
+    amount[rows] = rise - rise * gone.astype(object) // left.astype(object)
+    return amount
+
+
+def _charge(stream: Stream, cell: int, inside: Ints, total: Ints, mine: Ints) -> Ints:
+    """[r] exact charge of the slots ``mine`` [r, m] of ``cell`` in this class; ``total`` is the position after each."""
+    before = np.concatenate([np.zeros((total.shape[0], 1), total.dtype), total[:, :-1]], axis=1)
+    charge: Ints = np.zeros(total.shape[0], object)
+    over = np.where(mine, total - before, 0)
+    for tier in range(stream.prices.shape[1]):
+        used = over
+        if tier + 1 < stream.prices.shape[1]:
+            limit = stream.limits[tier, inside][None, :]
+            over = np.where(mine, np.maximum(total, limit) - np.maximum(before, limit), 0)
+            used = used - over
+        charge = charge + used.sum(axis=1).astype(object) * int(stream.prices[cell, tier])
+    return charge
+
+
+def ahead(plan: Plan, state: State) -> list[list[Ahead]]:
+    """For each of n accounts the next limit of every class ladder in the span that the last slot lies in."""
+    found: list[list[Ahead]] = [[] for _ in range(state.n)]
+    for classes in class_sets(plan):
+        first = classes[0]
+        columns = np.arange(len(first.cell)) if first.columns is None else first.columns
+        place = max(0, int(np.searchsorted(columns, state.done)) - 1)
+        cell = int(first.cell[min(place, len(first.cell) - 1)])
+        span = first.cells[cell][2]
+        cells = [one for one, (_, _, other) in enumerate(first.cells) if other == span]
+        counts = [_counts(stream, state) for stream in classes]
+        total = counts[0][:, cells].sum(axis=(1, 2))
+        for row in range(state.n):
+            edge = int((total[row] > first.tops[cell]).sum())
+            if edge + 1 < len(classes):
+                limit = int(first.tops[cell, edge])
+                rise = sum(
+                    sign * int((counts[klass][row, cells] * classes[klass].prices[cells]).sum())
+                    for klass, sign in ((edge + 1, 1), (edge, -1))
+                )
+                micro = charges_of(plan, np.array([rise], object))
+                found[row].append(Ahead(first.component, limit, limit - int(total[row]), int(micro[0])))
+    return found
+
+
+def _counts(stream: Stream, state: State) -> Ints:
+    counts = state.quantity[:, stream.first_line : stream.first_line + stream.prices.size]
+    return counts.reshape(state.n, *stream.prices.shape)
