@@ -39,6 +39,18 @@ def judge(before: Seen | None, register_wh: int, at: datetime, *, point: MeterPo
     return "too_fast" if risen > most_wh else ""
 
 
+def stands(before: Seen | None, register_wh: int, at: datetime, *, power_w: int, step_wh: int = 1) -> bool:
+    """Whether a register stands that should have moved at ``power_w``: a meter that froze, or an old answer.
+
+    Three steps of the register must have been due; a load that was switched on just now looks the same, so this is a
+    reason to ask again, not a verdict.
+    """
+    if before is None or register_wh != before.register_wh:
+        return False
+    due_wh = power_w * max(0, int((at - before.at).total_seconds())) // 3600
+    return due_wh >= 3 * step_wh + STEP_SLACK_WH
+
+
 class RegisterWatch:
     """The believed registers of many meters by (meter, serial, channel); a new serial starts afresh."""
 
@@ -52,6 +64,17 @@ class RegisterWatch:
         if before is not None and before.at > at:
             before = replace(before, at=at)  # the host clock was set back: the register alone decides
         return judge(before, register_wh, at, point=point, step_wh=step_wh)
+
+    def doubtful(
+        self, point: MeterPoint, channel: int, register_wh: int, at: datetime, *, power_w: int, step_wh: int = 1
+    ) -> bool:
+        """Whether a plausible value deserves a second look: the first of a meter, or one that ``stands``."""
+        before = self._seen.get((point.meter_id, point.serial, channel))
+        return before is None or stands(before, register_wh, at, power_w=power_w, step_wh=step_wh)
+
+    def knows(self, point: MeterPoint, channel: int) -> bool:
+        """Whether any value of this register was believed yet."""
+        return (point.meter_id, point.serial, channel) in self._seen
 
     def believe(self, point: MeterPoint, channel: int, register_wh: int, at: datetime) -> None:
         """Make this the value that the next one is held against."""

@@ -1,4 +1,4 @@
-"""Simulated meters go in, a Modbus TCP gateway with many units comes out: bytes of requests in, bytes of answers out.
+"""Simulated meters go in, a Modbus gateway with many units comes out: bytes of requests in, bytes of answers out.
 
 Each unit shows its meter through the driver that the product itself uses to read it, relay included. Written with
 ``struct`` alone, so that it and the link (whose requests pymodbus writes) check each other. Faults of a meter by name:
@@ -15,6 +15,7 @@ from ingest.ports import Clock
 from ingest.records import RelayState
 from ingest.wire.modbus import Frame, TcpFramer, adu
 from ingest.wire.registers import encode, relay_register
+from ingest.wire.rtu import RtuRequests, answer_adu
 from sim.meters import SimMeter
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, NO_RESPONSE = 1, 2, 3, 4, 11
@@ -33,9 +34,10 @@ class Unit:
 class ModbusGateway:
     """``sim.ports.Device``: a listening gateway. ``requests`` counts what arrived."""
 
-    def __init__(self, clock: Clock) -> None:
-        """Meters advance by ``clock`` whenever they are asked."""
+    def __init__(self, clock: Clock, framing: str = "tcp") -> None:
+        """Meters advance by ``clock`` whenever they are asked; ``framing`` is tcp, or rtu for a serial line."""
         self._clock = clock
+        self.framing = framing
         self.units: dict[int, Unit] = {}
         self.requests = 0
         self.last_answer = b""
@@ -48,11 +50,17 @@ class ModbusGateway:
         """One client's connection."""
         return ModbusSession(self)
 
+    def frame(self, tid: int, unit: int, pdu: bytes) -> bytes:
+        """One answer as it goes over the wire."""
+        return adu(tid, unit, pdu) if self.framing == "tcp" else answer_adu(unit, pdu)
+
     def answer(self, frame: Frame) -> list[bytes]:
         """What goes back for one request: nothing from a dead unit, else one write."""
         self.requests += 1
         unit = self.units.get(frame.unit)
         if unit is None:
+            if self.framing == "rtu":
+                return []  # on a serial line nobody speaks for a unit that is not there
             return [adu(frame.tid, frame.unit, bytes([frame.pdu[0] | 0x80, NO_RESPONSE]))]
         faults = unit.meter.faults
         if "dead" in faults:
@@ -60,7 +68,7 @@ class ModbusGateway:
         if "stale" in faults and self.last_answer:
             return [self.last_answer]
         pdu = respond(self._behind(unit), frame.pdu, self._clock)
-        reply = adu(frame.tid, frame.unit, pdu)
+        reply = self.frame(frame.tid, frame.unit, pdu)
         if "half_frame" in faults:
             return [reply[: len(reply) // 2]]
         self.last_answer = reply
@@ -83,7 +91,7 @@ class ModbusSession:
     def __init__(self, gateway: ModbusGateway) -> None:
         """Begin at a frame boundary."""
         self._gateway = gateway
-        self._framer = TcpFramer()
+        self._framer = TcpFramer() if gateway.framing == "tcp" else RtuRequests()
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes, return the writes that answer them."""

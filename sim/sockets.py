@@ -1,6 +1,7 @@
 """A simulated device goes in, a listening loopback socket comes out, that can be closed politely or killed."""
 
 import asyncio
+import ssl
 
 from sim.ports import Device
 
@@ -21,9 +22,9 @@ class Served:
         self._server: asyncio.Server | None = None
         self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
-    async def listen(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    async def listen(self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None) -> None:
         """Listen on ``host`` and ``port`` (0: any free one, found in ``port`` afterwards)."""
-        self._server = await asyncio.start_server(self._serve, host, port)
+        self._server = await asyncio.start_server(self._serve, host, port, ssl=tls)
         self.host, self.port = self._server.sockets[0].getsockname()[:2]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,8 +63,8 @@ class Served:
     close = kill
 
 
-async def serve(device: Device, *, host: str = "127.0.0.1", port: int = 0) -> Served:
-    """Serve ``device`` on a real socket and return the handle."""
+async def serve(device: Device, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> Served:
+    """Serve ``device`` on a real socket (encrypted with ``tls``) and return the handle."""
     served = Served(device)
-    await served.listen(host, port)
+    await served.listen(host, port, tls=tls)
     return served

@@ -13,6 +13,7 @@ from ingest import drivers as installed
 from ingest.errors import ProfileError, WireRefusal
 from ingest.links.connection import Connection
 from ingest.links.fenced import FencedDrives
+from ingest.links.rtuline import RtuConnection
 from ingest.links.turns import Turns
 from ingest.links.visit import Visit, VisitSwitch
 from ingest.model import Driver, ModbusDriver, Quantity, Register
@@ -38,11 +39,12 @@ _CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT
 
 
 class ModbusLink:
-    """``ingest.ports.Link`` for the meters behind one gateway (or one meter) that speaks Modbus TCP.
+    """``ingest.ports.Link`` for the meters behind one gateway, serial line or single meter that speaks Modbus.
 
-    ``depth`` visits run at a time (1: one after the other, what serial lines behind a gateway need), the most urgent
-    caller first: a drive before a look at the relay before a poll; ``timeout_s``
-    replaces the drivers' own time-outs; ``late_s`` replaces the tolerance after a slot's end.
+    ``framing`` is ``tcp`` (also under TLS: that is the transport's) or ``rtu`` (serial ports, serial servers).
+    ``depth`` visits run at a time (1: one after the other, what serial lines behind a gateway need; RTU is always 1),
+    the most urgent caller first: a drive before a look at the relay before a poll; ``timeout_s`` replaces the drivers'
+    own time-outs; ``late_s`` replaces the tolerance after a slot's end; ``gap_s`` is the silence between two requests.
     """
 
     def __init__(
@@ -57,15 +59,22 @@ class ModbusLink:
         timeout_s: float | None = None,
         late_s: int | None = None,
         depth: int = 1,
+        framing: str = "tcp",
+        gap_s: float = 0.0,
         drivers: Mapping[str, Driver] | None = None,
     ) -> None:
         """Nothing is opened before the first call."""
         self.gateway = gateway
         self._clock = clock
-        self._connection = Connection(transport, host, port)
+        self.depth = depth if framing == "tcp" else 1
+        self._connection: Connection | RtuConnection
+        if framing == "tcp":
+            self._connection = Connection(transport, host, port, gap_s=gap_s, pipelined=depth > 1)
+        else:
+            self._connection = RtuConnection(transport, host, port, gap_s=gap_s)
         self._timeout_s = timeout_s
         self._late_s = late_s
-        self._turns = Turns(depth)
+        self._turns = Turns(self.depth)
         self._drivers = drivers if drivers is not None else installed.drivers()
         self._watch = RegisterWatch()
         self._fenced = FencedDrives(clock, fences)
@@ -166,7 +175,7 @@ class ModbusLink:
         """The value and its flag; an implausible one is read again: the same is suspect, another one is refused."""
         point, step_wh = visit.point, step(register)
         verdict = self._watch.verdict(point, channel, value, self._clock.now(), step_wh=step_wh)
-        if not verdict:
+        if not verdict and not self._asked_twice(visit, channel, value, step_wh):
             self._watch.believe(point, channel, value, self._clock.now())
             return value, Flag.NONE
         block = Block(register.function, register.address, register.count, (register,))
@@ -174,13 +183,30 @@ class ModbusLink:
         if again is None or again < 0:
             visit.found("unstable_value", f"{value} then {again} Wh: refused")
             return None
-        if not self._watch.verdict(point, channel, again, self._clock.now(), step_wh=step_wh):
-            visit.found("unstable_value", f"{value} then {again} Wh: the first is refused")
-            self._watch.believe(point, channel, again, self._clock.now())
-            return again, Flag.NONE
-        if not 0 <= again - value <= point.max_power_w // 60 + step_wh:
+        follows = 0 <= again - value <= point.max_power_w // 60 + step_wh
+        later = self._watch.verdict(point, channel, again, self._clock.now(), step_wh=step_wh)
+        if not verdict and not follows and (later or not self._watch.knows(point, channel)):
             visit.found("unstable_value", f"{value} then {again} Wh: both refused")
             return None
-        visit.found(verdict, f"{again} Wh: kept as suspect, confirm on site")
+        if not later:
+            if verdict or not follows:
+                visit.found("unstable_value", f"{value} then {again} Wh: the first is refused")
+            self._watch.believe(point, channel, again, self._clock.now())
+            return again, Flag.NONE
+        if not follows:
+            visit.found("unstable_value", f"{value} then {again} Wh: both refused")
+            return None
+        visit.found(verdict or later, f"{again} Wh: kept as suspect, confirm on site")
         self._watch.believe(point, channel, again, self._clock.now())
         return again, Flag.SUSPECT
+
+    def _asked_twice(self, visit: Visit, channel: Channel, value: int, step_wh: int) -> bool:
+        """Whether a plausible value is read again: on a line without transaction ids the first one, or one that stands.
+
+        An answer that lags behind by one request shows itself by the second.
+        """
+        if visit.connection.tagged:
+            return False
+        power_w = visit.values.get(Quantity.POWER) or 0
+        now = self._clock.now()
+        return self._watch.doubtful(visit.point, channel, value, now, power_w=abs(power_w), step_wh=step_wh)

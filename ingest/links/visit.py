@@ -5,9 +5,9 @@ A visit reads the identity first (or in the same block) and believes nothing tha
 """
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ingest.errors import WireRefusal
-from ingest.links.connection import Connection
 from ingest.links.requests import read_request, write_request
 from ingest.model import ModbusDriver, ModbusRelay, Quantity
 from ingest.ports import Clock
@@ -16,11 +16,23 @@ from ingest.wire.modbus import Refusal
 from ingest.wire.registers import Block, visit_plan
 
 
+class Line(Protocol):
+    """What a visit asks of a connection: Modbus TCP (``connection``) or a serial line (``rtuline``)."""
+
+    @property
+    def tagged(self) -> bool: ...
+
+    generation: int
+
+    async def ask(self, unit: int, pdu: bytes, *, timeout_s: float, generation: int = 0) -> bytes | Refusal: ...
+    async def pause(self, unit: int, gap_s: float) -> None: ...
+
+
 @dataclass(slots=True)
 class Visit:
     """What one visit to one meter gathers; ``serial`` is what the device said, "" before it was asked."""
 
-    connection: Connection
+    connection: Line
     clock: Clock
     gateway: str
     point: MeterPoint

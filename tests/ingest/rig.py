@@ -113,7 +113,7 @@ class Rig:
         self.points: dict[str, MeterPoint] = {}
 
     def gateway(self, name: str = "g1", **options: Any) -> ModbusGateway:
-        device = self.gateways[name] = ModbusGateway(self.clock)
+        device = self.gateways[name] = ModbusGateway(self.clock, options.get("framing", "tcp"))
         self.network.devices[name, 502] = device
         self.links[name] = ModbusLink(
             self.clock, self.network, name, 502, gateway=name, fences=self.fences, timeout_s=1.0, **options
