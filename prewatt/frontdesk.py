@@ -18,6 +18,7 @@ from prewatt.errors import Usage
 from prewatt.founding import private_file
 from prewatt.output import plain
 from prewatt.progress import silent
+from prewatt.rules import series_of
 from prewatt.wiring import Shell
 from storage.unit import Reader
 
@@ -53,6 +54,7 @@ def source_of(shell: Shell) -> Source:
         site=config.site.name,
         zone=config.site.zone,
         simulated=bool(os.environ.get(TEST_CLOCK)),
+        series=series_of(config),
         links=lambda: shell.store.read(lambda reader: links_up(reader, shell)),
     )
 

@@ -61,8 +61,12 @@ def read_kept(config: Config, kept: "BookVersion") -> "Book":
     """A book as it was when bills were made with it; its series are those of the home's books folder."""
     from tariff.book import load
 
-    folder = config.home.under(config.books.directory)
-    return load(kept.text, kept.book, path=f"{kept.book}@{kept.book_hash[:12]}", series=_beside(folder))
+    return load(kept.text, kept.book, path=f"{kept.book}@{kept.book_hash[:12]}", series=series_of(config))
+
+
+def series_of(config: Config) -> Callable[[str], bytes]:
+    """Opens the price files of kept books, from the home's books folder."""
+    return _beside(config.home.under(config.books.directory))
 
 
 def _beside(folder: Path) -> Callable[[str], bytes]:

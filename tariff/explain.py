@@ -181,8 +181,15 @@ def describe(window: Window | None, version: Version) -> str:
     >>> describe(Window("peak", 480, 1320, months=(7, 8)), version), describe(None, version)
     ('08:00-22:00, months 7 8', 'default (valley)')
     """
-    if window is None:
-        return f"default ({version.default_period})"
+    return f"default ({version.default_period})" if window is None else in_words(window)
+
+
+def in_words(window: Window) -> str:
+    """The hours, months and days that a window takes in.
+
+    >>> in_words(Window("dear", 960, 1260, days=(1, 5))), in_words(Window("all"))
+    ('16:00-21:00, Mon Fri', 'always')
+    """
     parts = []
     if window.begin != window.end:
         clocks = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in (window.begin, window.end or calendars.DAY_MIN))

@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from prewatt.console import acts, pages
+from prewatt.console import acts, bills, pages
 from prewatt.console.lists import LISTS
 from prewatt.console.source import Source
 from prewatt.console.viewer import Console
@@ -37,6 +37,8 @@ GETS: dict[str, Endpoint] = {
     "/accounts/{account}/balance.csv": pages.balance_csv,
     "/accounts/{account}/load.csv": pages.load_csv,
     "/accounts/{account}/explain": pages.explain,
+    "/accounts/{account}/bill": bills.so_far,
+    "/accounts/{account}/bill/{start}": bills.posted,
     "/stream": pages.stream,
     **{f"/{name}": pages.listing for name in LISTS},
 }

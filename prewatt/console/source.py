@@ -7,6 +7,7 @@ from typing import Any
 
 from control.assemble import World
 from prewatt.errors import Usage
+from storage.keptbooks import Series, no_series
 from storage.store import Store
 from tariff.model import Book
 
@@ -31,6 +32,7 @@ class Source:
     site: str = "prewatt"
     zone: str = "UTC"
     simulated: bool = False
+    series: Series = no_series  # opens the price files of books that are no longer in force
     links: Callable[[], tuple[int, int]] = lambda: (0, 0)
 
     @property

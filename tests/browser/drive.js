@@ -28,6 +28,11 @@ const orders = {
     return { errors: seen.errors, requests: seen.requests, bytes };
   },
   async run({ page, code }) { return pages[page].page.evaluate(code); },
+  async pdf({ page }) {
+    const file = (await pages[page].page.pdf({ preferCSSPageSize: true, printBackground: true })).toString("latin1");
+    const boxes = [...file.matchAll(/\/MediaBox\s*\[([^\]]*)\]/g)].map((found) => found[1].trim().split(/\s+/).map(Number).slice(2));
+    return { bytes: file.length, pages: boxes };
+  },
   async click({ page, at }) { await pages[page].page.click(at); return true; },
   async fill({ page, at, text }) { await pages[page].page.fill(at, text); return true; },
   async press({ page, keys }) { for (const key of keys) await pages[page].page.keyboard.press(key); return true; },
