@@ -81,10 +81,29 @@ def fresh(stream: Stream, slot: int, last_reset: int | None) -> bool:
     return last_reset is None or int(stream.reset[slot]) != last_reset
 
 
-def totals(wh: Ints) -> Ints:
+class Room:
+    """Memory that calls one after the other work in: what a call gave back holds until the next one of the same room.
+
+    A fresh array of a block's size costs as much in page faults as what is then done with it.
+    """
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self._kept: dict[str, Ints] = {}
+
+    def array(self, name: str, shape: tuple[int, int], dtype: Any) -> Ints:
+        """An array of that shape, with whatever it held before."""
+        size = shape[0] * shape[1]
+        kept = self._kept.get(name)
+        if kept is None or kept.size < size or kept.dtype != dtype:
+            kept = self._kept[name] = np.empty(size, dtype)
+        return kept[:size].reshape(shape)
+
+
+def totals(wh: Ints, room: Room) -> Ints:
     """[n, m + 1] Wh since the first slot, before each slot and after the last."""
     n, m = wh.shape
-    total = np.empty((n, m + 1), wh.dtype)
+    total = room.array("total", (n, m + 1), wh.dtype)
     total[:, 0] = 0
     np.cumsum(wh, axis=1, out=total[:, 1:])
     return total
@@ -92,7 +111,7 @@ def totals(wh: Ints) -> Ints:
 
 def positions(runs: Cut, wh: Ints, start: Ints) -> Ints:
     """[n, m] Wh since the ladder restarted, after each slot; ``start`` [n] is where the first slot begins."""
-    total = totals(wh)
+    total = totals(wh, Room())
     found: Ints = total[:, 1:] + np.take(_offset(runs, total, start), runs.of_slot, axis=1, mode="clip")
     return found
 
@@ -134,50 +153,6 @@ def line_energy(runs: Cut, over: list[Ints], quantity: Ints) -> None:
             quantity[:, cell * tiers + tier] += inside
 
 
-def gains(runs: Cut, wh: Ints, total: Ints, end: Ints) -> Ints:
-    """[n, m] exact charge of each slot, at the plan's scale; ``end`` [n, R] are the positions after the runs."""
-    offset = end - np.take(total, runs.after, axis=1)
-    position = total[:, 1:] + np.take(offset, runs.of_slot, axis=1)
-    before = position - wh
-    steps, limits = runs.steps[:, runs.of_slot], runs.limits[:, runs.of_slot]
-    found: Ints = wh * steps[0]
-    for limit, step in zip(limits, steps[1:], strict=True):
-        found += (np.maximum(position, limit) - np.maximum(before, limit)) * step
-    return found
-
-
-def rising(runs: Cut, wh: Ints, total: Ints, begin: Ints, end: Ints) -> Ints:
-    """``gains`` where no energy is negative: one price a run, corrected in the slots of runs that pass a limit."""
-    price = np.empty_like(begin)
-    price[:] = runs.steps[0]
-    passing = []
-    for limit, step in zip(runs.limits, runs.steps[1:], strict=True):
-        beyond = begin >= limit
-        passing.append(np.nonzero((end > limit) > beyond))
-        price += beyond * step
-    found = np.take(price, runs.of_slot, axis=1, mode="clip")
-    found *= wh
-    for tier, where in enumerate(passing):
-        if where[0].size:
-            at, over = _passed(runs, wh, total, end, where, runs.limits[tier])
-            found[at] += over * runs.steps[tier + 1][runs.of_slot[at[1]]]
-    return found
-
-
-def _passed(
-    runs: Cut, wh: Ints, total: Ints, end: Ints, where: tuple[Ints, ...], limit: Ints
-) -> tuple[tuple[Ints, Ints], Ints]:
-    """Rows and slots of the runs ``where`` [row, run] pass ``limit`` [R], and each slot's Wh above it."""
-    row, run = where
-    slot = runs.first[run][:, None] + np.arange(LONGEST)
-    inside = slot < runs.after[run][:, None]
-    which = np.repeat(np.arange(len(row)), inside.sum(axis=1))
-    at = row[which], slot[inside]
-    above_end = end[row, run] - total[row, runs.after[run]] - limit[run]
-    over: Ints = np.minimum(np.maximum(total[at[0], at[1] + 1] + above_end[which], 0), wh[at])
-    return at, over
-
-
 def one(stream: Stream, slot: int, start: Ints, wh: Ints, quantity: Ints) -> tuple[Ints, Ints]:
     """[n] position after the stream's own slot and the slot's exact charge [n, 1]; adds to ``quantity`` [n, C * K]."""
     end = start + wh
@@ -196,3 +171,52 @@ def one(stream: Stream, slot: int, start: Ints, wh: Ints, quantity: Ints) -> tup
         quantity[:, first + tier] += inside
         charge += inside * price
     return end, charge[:, None]
+
+
+def gains(runs: Cut, wh: Ints, total: Ints, end: Ints) -> Ints:
+    """[n, m] exact charge of each slot, at the plan's scale; ``end`` [n, R] are the positions after the runs."""
+    offset = end - np.take(total, runs.after, axis=1)
+    position = total[:, 1:] + np.take(offset, runs.of_slot, axis=1)
+    before = position - wh
+    steps, limits = runs.steps[:, runs.of_slot], runs.limits[:, runs.of_slot]
+    found: Ints = wh * steps[0]
+    for limit, step in zip(limits, steps[1:], strict=True):
+        found += (np.maximum(position, limit) - np.maximum(before, limit)) * step
+    return found
+
+
+def rising(runs: Cut, wh: Ints, total: Ints, ends: tuple[Ints, Ints], room: Room) -> Ints:
+    """``gains`` where no energy is negative: one price a run, corrected in the slots of runs that pass a limit.
+
+    ``ends`` are the positions at which the runs begin and end.
+    """
+    begin, end = ends
+    price = np.empty_like(begin)
+    price[:] = runs.steps[0]
+    passed = []
+    for limit, step in zip(runs.limits, runs.steps[1:], strict=True):
+        beyond = begin >= limit
+        passed.append(np.flatnonzero((end > limit) > beyond))
+        price += beyond * step
+    found = room.array("gained", wh.shape, wh.dtype)
+    np.take(price, runs.of_slot, axis=1, mode="clip", out=found)
+    found *= wh
+    if any(where.size for where in passed):
+        _pass(runs, wh, total, end, passed, found)
+    return found
+
+
+def _pass(runs: Cut, wh: Ints, total: Ints, end: Ints, passed: list[Ints], found: Ints) -> None:
+    """Add to ``found`` what the Wh above limit k cost more, in the runs ``passed[k]`` (row * R + run) that pass it."""
+    m = wh.shape[1]
+    row, run = np.divmod(np.concatenate(passed), len(runs.first))
+    tier = np.repeat(np.arange(len(passed)), [where.size for where in passed])
+    first, after = runs.first[run], runs.after[run]
+    lengths = after - first
+    which = np.repeat(np.arange(len(run)), lengths)
+    slot = np.arange(len(which)) + (first - np.cumsum(lengths) + lengths)[which]
+    beyond = end[row, run] - total[row, after] - runs.limits[tier, run]
+    row = row[which]
+    over = np.maximum(total[row, slot + 1] + beyond[which], 0)
+    over = np.minimum(over, wh[row, slot]) * runs.steps[tier + 1, run][which]
+    np.add.at(found.reshape(-1), row * m + slot, over)

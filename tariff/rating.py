@@ -10,10 +10,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tariff.charges import charges, marks
+from tariff.kernel import Room
 from tariff.plan import MAX_SLOT_WH, EnergyKey, Plan, State, compile
-from tariff.step import advance, settle
+from tariff.step import advance, join, settle
 
-__all__ = ["MAX_SLOT_WH", "EnergyKey", "Plan", "Rated", "State", "advance", "compile", "rate", "settle"]
+__all__ = ["MAX_SLOT_WH", "EnergyKey", "Plan", "Rated", "Room", "State", "advance", "compile", "join", "rate", "settle"]
 
 Ints = NDArray[Any]
 

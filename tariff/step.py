@@ -3,6 +3,7 @@
 Accounts go in blocks that fit a core's cache; inside a block each stream runs through the kernel.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from tariff import kernel
 from tariff.errors import RatingError
+from tariff.kernel import Room
 from tariff.lines import exact_total
 from tariff.plan import MAX_SLOT_WH, Plan, State
 from tariff.streams import Stream
 
 Ints = NDArray[Any]
-BLOCK_WH = 1 << 15  # energies of one block: its arrays stay in a core's second-level cache
+BLOCK_WH = 3 << 15  # energies of one block: its arrays stay in a core's second-level cache
 ARRAYS = ("position", "quantity", "dynamic", "used", "exported")
 
 
@@ -45,18 +47,26 @@ class _Lane:
 
 
 def advance(
-    plan: Plan, state: State, first_slot: int, wh: Ints, export: Ints | None = None, *, spent: bool = False
+    plan: Plan,
+    state: State,
+    first_slot: int,
+    wh: Ints,
+    export: Ints | None = None,
+    *,
+    spent: bool = False,
+    room: Room | None = None,
 ) -> tuple[State, Ints]:
     """Take ``wh`` [n, k] of the slots from ``first_slot`` on; return the state after them and F(t) [n, k], exact.
 
     F(t) is the energy charge of the bill up to the end of slot t, at ``plan.scale`` decimals. ``export`` [n, k] is what
     was fed in. Slots must be taken in order (``first_slot`` == ``state.done``), however they are split. With ``spent``
-    the arrays of ``state`` become the new state's and are its own no more; a refusal leaves them as they were.
+    the arrays of ``state`` become the new state's and are its own no more; a refusal leaves them as they were. With a
+    ``room`` F(t) lies in it: it holds until the next call with the same room.
     """
     if not plan.whole:
         energy = checked(plan, state, first_slot, wh, export)
-        result = np.empty(wh.shape, plan.dtype)
-        return _taken(plan, state, energy, result, spent=spent), result
+        result = np.empty(wh.shape, plan.dtype) if room is None else room.array("running", wh.shape, plan.dtype)
+        return _taken(plan, state, energy, result, room or Room(), spent=spent), result
     result = np.zeros(wh.shape, object)
     for slot in range(wh.shape[1]):  # a class ladder prices the whole span again after every slot
         one = slice(slot, slot + 1)
@@ -66,10 +76,27 @@ def advance(
 
 
 def settle(
-    plan: Plan, state: State, first_slot: int, wh: Ints, export: Ints | None = None, *, spent: bool = False
+    plan: Plan,
+    state: State,
+    first_slot: int,
+    wh: Ints,
+    export: Ints | None = None,
+    *,
+    spent: bool = False,
+    room: Room | None = None,
 ) -> State:
     """The state after ``wh`` [n, k], as ``advance`` gives it, without the running charge."""
-    return _taken(plan, state, checked(plan, state, first_slot, wh, export), None, spent=spent)
+    energy = checked(plan, state, first_slot, wh, export)
+    return _taken(plan, state, energy, None, room or Room(), spent=spent)
+
+
+def join(states: Sequence[State]) -> State:
+    """One state of several accounts' that stand at the same slot of one plan, in their order."""
+    first = states[0]
+    position, quantity, dynamic, used, exported = (
+        np.concatenate([getattr(state, name) for state in states]) for name in ARRAYS
+    )
+    return State(position, quantity, dynamic, used, exported, first.resets, first.done)
 
 
 def checked(plan: Plan, state: State, first: int, wh: Ints, export: Ints | None) -> Energy:
@@ -78,18 +105,21 @@ def checked(plan: Plan, state: State, first: int, wh: Ints, export: Ints | None)
         raise RatingError(f"energies of shape {wh.shape} for {state.n} accounts")
     if first != state.done or first + wh.shape[1] > plan.slots:
         raise RatingError(f"slots {first} to {first + wh.shape[1]}: the state stands at {state.done} of {plan.slots}")
-    lowest = 0
-    for values in (wh, export):
-        if values is None or not values.size:
-            continue
-        lowest = min(lowest, int(values.min()))
-        if values.max() > MAX_SLOT_WH or lowest < -MAX_SLOT_WH:
-            raise RatingError(f"more than {MAX_SLOT_WH} Wh in one slot is refused; check multiplier and unit")
+    rises = all(values is None or _rises(values) for values in (wh, export))
     given = None if export is None else export.astype(plan.dtype, copy=False)
-    return Energy(wh.astype(plan.dtype, copy=False), given, lowest >= 0)
+    return Energy(wh.astype(plan.dtype, copy=False), given, rises)
 
 
-def _taken(plan: Plan, state: State, energy: Energy, result: Ints | None, *, spent: bool) -> State:
+def _rises(values: Ints) -> bool:
+    """Whether no energy is negative; RatingError for more than a slot may have."""
+    if values.dtype == np.int64 and int(values.view(np.uint64).max(initial=0)) <= MAX_SLOT_WH:
+        return True  # seen without a sign, a negative number is a large one
+    if values.size and max(int(values.max()), -int(values.min())) > MAX_SLOT_WH:
+        raise RatingError(f"more than {MAX_SLOT_WH} Wh in one slot is refused; check multiplier and unit")
+    return not values.size or int(values.min()) >= 0
+
+
+def _taken(plan: Plan, state: State, energy: Energy, result: Ints | None, room: Room, *, spent: bool) -> State:
     """Block after block: move the state and, where it is wanted, fill the running charge ``result`` [n, k]."""
     n, count = energy.taken.shape
     lanes = _lanes(plan, state, energy)
@@ -97,7 +127,7 @@ def _taken(plan: Plan, state: State, energy: Energy, result: Ints | None, *, spe
     rows = max(1, BLOCK_WH // max(1, count))
     for low in range(0, n, rows):
         part = slice(low, min(n, low + rows))
-        _block(plan, after, lanes, part, energy.rows(part), None if result is None else result[part])
+        _block(plan, after, (lanes, room), part, energy.rows(part), None if result is None else result[part])
     return after
 
 
@@ -147,24 +177,27 @@ def own_energy(stream: Stream, energy: Energy, own: slice, first: int) -> Ints:
     return values[:, stream.columns[own] - first]
 
 
-def _block(plan: Plan, after: State, lanes: list[_Lane], part: slice, energy: Energy, result: Ints | None) -> None:
+def _block(
+    plan: Plan, after: State, work: tuple[list[_Lane], Room], part: slice, energy: Energy, result: Ints | None
+) -> None:
     """Move the accounts ``part`` of ``after`` in place; fill their rows of the running charge."""
     first = after.done - energy.taken.shape[1]
     priced = result is not None
-    base = exact(plan, after, part) if priced else None
+    base = exact(plan, after, part) if priced and first else np.zeros(len(energy.taken), plan.dtype)
     after.used[part] += _sum(energy.taken)
     if energy.given is not None:
         after.exported[part] += _sum(energy.given)
     total: Ints | None = None
+    lanes, room = work
     for lane in lanes:
         own = own_energy(lane.stream, energy, slice(lane.low, lane.high), first)
         rises = energy.rises and (lane.stream.quantity != "net" or energy.given is None)
-        gained = _move(plan, after, lane, part, own, rises=rises, priced=priced)
+        gained = _move(after, lane, part, own, room, rises=rises, priced=priced)
         if gained is None:
             continue
         columns = lane.stream.columns
         if columns is None and total is None:
-            total = gained
+            total = gained if len(lanes) == 1 else gained.copy()
             continue
         total = np.zeros(energy.taken.shape, plan.dtype) if total is None else total
         total[:, slice(None) if columns is None else columns[lane.low : lane.high] - first] += gained
@@ -172,9 +205,8 @@ def _block(plan: Plan, after: State, lanes: list[_Lane], part: slice, energy: En
         _run(total, base, result)
 
 
-def _run(gained: Ints | None, base: Ints | None, result: Ints) -> None:
+def _run(gained: Ints | None, base: Ints, result: Ints) -> None:
     """The running charge of slots that gained ``gained`` [n, k] each, from ``base`` [n] on."""
-    assert base is not None
     if gained is None:
         result[:] = base[:, None]
         return
@@ -191,7 +223,7 @@ def _sum(values: Ints) -> Ints:
     return total
 
 
-def _move(plan: Plan, after: State, lane: _Lane, part: slice, wh: Ints, *, rises: bool, priced: bool) -> Ints | None:
+def _move(after: State, lane: _Lane, part: slice, wh: Ints, room: Room, *, rises: bool, priced: bool) -> Ints | None:
     """One stream's own slots for the accounts ``part``; the charge of each slot [n, m] if it is wanted."""
     stream, index = lane.stream, lane.index
     lines = after.quantity[part, stream.first_line : stream.first_line + stream.prices.size]
@@ -202,16 +234,16 @@ def _move(plan: Plan, after: State, lane: _Lane, part: slice, wh: Ints, *, rises
     if single:
         end, gained = kernel.one(stream, lane.low, start, wh[:, 0], lines)
     else:
-        runs = kernel.cut(stream, lane.low, lane.high, lane.last_reset, plan.dtype)
-        total = kernel.totals(wh)
+        runs = kernel.cut(stream, lane.low, lane.high, lane.last_reset, wh.dtype)
+        total = kernel.totals(wh, room)
         begins, ends = kernel.boundaries(runs, total, start)
         kernel.line_energy(runs, kernel.above(runs, begins, ends), lines)
         end = ends[:, runs.final]
     if stream.slot_prices is not None:
-        gained = wh * stream.slot_prices[lane.low : lane.high].astype(plan.dtype)
+        gained = wh * stream.slot_prices[lane.low : lane.high].astype(wh.dtype)
         after.dynamic[part, index] += _sum(gained)
     elif priced and not single:
-        gained = kernel.rising(runs, wh, total, begins, ends) if rises else kernel.gains(runs, wh, total, ends)
+        gained = kernel.rising(runs, wh, total, (begins, ends), room) if rises else kernel.gains(runs, wh, total, ends)
     after.position[part, index] = end
     return gained if priced else None
 
