@@ -255,6 +255,71 @@ class DlmsDriver:
         return bool(self.profile_obis) and bool(self.profile_columns)
 
 
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """One value of a DL/T 645-2007 meter by its data identifier (DI3 first); ``optional``: some meters lack it."""
+
+    quantity: Quantity
+    identifier: str
+    optional: bool = False
+    says: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dlt645Driver:
+    """A DL/T 645-2007 meter as data: its address is its serial number, its relay is told by function 1C.
+
+    ``closes`` is the order of a reconnection: ``close`` (1C) or ``permit`` (1B: a person presses). ``relay_verified``
+    stays False until status word 3 was seen to follow the relay. ``signed``: orders must be signed by the utility's
+    key front end (meters with ESAM keys); without it ``level`` and the password of the point's secret are sent.
+    """
+
+    name: str
+    title: str
+    identifiers: tuple[Identifier, ...]
+    examples: tuple[tuple[str, str, Quantity, int], ...]  # request and answer (hex), what it holds in base units
+    closes: str = "close"
+    relay_verified: bool = False
+    signed: bool = False
+    level: int = 2
+    operator: str = "00000000"
+    max_power_w: int = 100_000
+    timeout_s: float = 2.0
+    gap_ms: int = 0
+    proven: str = "unproven"
+    source: str = ""
+    protocol: str = "dlt645"
+    load_profile: bool = False
+
+    @property
+    def switchable(self) -> bool:
+        """Whether the relay may be driven: only with a verified read-back."""
+        return self.relay_verified
+
+
+@dataclass(frozen=True, slots=True)
+class P1Driver:
+    """A P1 port that is listened to: which objects hold what; nothing can be asked or switched.
+
+    ``import_obis`` and ``export_obis`` are tried in turn: the total, or the tariffs whose sum it is.
+    """
+
+    name: str
+    title: str
+    import_obis: tuple[tuple[str, ...], ...]
+    export_obis: tuple[tuple[str, ...], ...]
+    gas_obis: tuple[str, ...] = ()
+    zone: str = "Europe/Amsterdam"
+    max_power_w: int = 100_000
+    silence_s: float = 30.0  # a port that says nothing for longer is unreachable
+    proven: str = "unproven"
+    source: str = ""
+    protocol: str = "p1"
+    load_profile: bool = False
+    switchable: bool = False
+    examples: tuple[tuple[str, int], ...] = field(default=())
+
+
 def expected_serial(driver: Driver, serial: str, unit: int) -> str:
     """What master data hold as serial for a meter on ``unit``: its serial, ``unit-<n>``, or "" if it tells nothing."""
     if not isinstance(driver, ModbusDriver):

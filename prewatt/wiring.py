@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from control.ports import Channel
     from tariff.book import Book
 
-PORTS = {"modbus": 502, "dlms": 4059}
+PORTS = {"modbus": 502, "dlms": 4059, "dlt645": 8899}
 OUTBOX_FILE = "notices.ndjson"
 
 
@@ -177,6 +177,21 @@ def _dlms(config: Config, gateway: Gateway, clock: Clock, transport: Any, fences
     )
 
 
+def _dlt645(config: Config, gateway: Gateway, clock: Clock, transport: Any, fences: Any) -> Link:
+    from ingest.links.dlt645 import Dlt645Link
+
+    return Dlt645Link(
+        clock,
+        transport,
+        gateway.host,
+        gateway.port or PORTS["dlt645"],
+        gateway=gateway.name,
+        fences=fences,
+        timeout_s=gateway.timeout_ms / 1000,
+        secrets=partial(_meter_secret, config, gateway),
+    )
+
+
 def _meter_secret(config: Config, gateway: Gateway, name: str) -> bytes | None:
     """A meter's own secret, else its gateway's; None when neither is set, which the link reports by meter."""
     try:
@@ -185,7 +200,11 @@ def _meter_secret(config: Config, gateway: Gateway, name: str) -> bytes | None:
         return None
 
 
-_LINKS: Mapping[str, Callable[[Config, Gateway, Clock, Any, Any], Link]] = {"modbus": _modbus, "dlms": _dlms}
+_LINKS: Mapping[str, Callable[[Config, Gateway, Clock, Any, Any], Link]] = {
+    "modbus": _modbus,
+    "dlms": _dlms,
+    "dlt645": _dlt645,
+}
 
 
 async def close_links(open_links: Mapping[str, Link]) -> None:

@@ -144,6 +144,8 @@ def readings(frame: Frame) -> tuple[Reading, ...]:
         value = None if number is None else Decimal(number).scaleb(item.exponent)
         found.append(Reading(part, item.obis, value, item.unit, _demand_time(raw[item.size :])))
         at += size
+    if not found:
+        raise WireRefusal("truncated", f"{identifier} without a value")
     if at != len(data):
         raise WireRefusal("unknown_list", f"{identifier}: {len(data)} bytes, {at} of them known")
     return tuple(found)
