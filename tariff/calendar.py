@@ -61,7 +61,10 @@ def to_utc(local: datetime, zone: str) -> datetime:
     """First UTC instant at which the wall clock of ``zone`` shows ``local``, or has just passed it in a gap."""
     aware = local.replace(tzinfo=ZoneInfo(zone))
     offset = aware.utcoffset() or timedelta()
-    return local - offset
+    at = local - offset
+    while to_local(at, zone) > local and to_local(at - MINUTE, zone) >= local:
+        at -= MINUTE  # in a gap the offset before it leads past its end
+    return at
 
 
 def build(book: Book, start: datetime, end: datetime, slot_min: int) -> Calendar:
@@ -76,7 +79,7 @@ def build(book: Book, start: datetime, end: datetime, slot_min: int) -> Calendar
     day, minute = local // DAY_MIN, local % DAY_MIN
     dates = day.astype("datetime64[D]")
     month = dates.astype("datetime64[M]").astype(np.int64) + 1970 * 12
-    version = _versions(book, local)
+    version = _versions(book, utc, local)
     names: list[str] = []
     period = np.zeros(len(utc), np.int64)
     for index in np.unique(version):
@@ -117,9 +120,9 @@ def offsets(zone: str, utc: Ints) -> Ints:
     return result
 
 
-def _versions(book: Book, local: Ints) -> Ints:
-    starts = np.array([minutes_of(version.start) for version in book.versions], np.int64)
-    index = np.searchsorted(starts, local, side="right") - 1
+def _versions(book: Book, utc: Ints, local: Ints) -> Ints:
+    starts = np.array([minutes_of(to_utc(version.start, book.zone)) for version in book.versions], np.int64)
+    index = np.searchsorted(starts, utc, side="right") - 1  # an hour that comes twice brings no version back
     if index.min() < 0:
         first = book.versions[0].label
         raise RatingError(f"book {book.name}: no version before {first}, but slots from {_iso(local[0])}")

@@ -57,6 +57,7 @@ def facts_of(
         month=int(plan.calendar.month[0]),
         closing=state.done == plan.slots,
         ends_on=_ends_on(plan),
+        weights=_weights(plan, state),
     )
     for ident in _order(plan):
         for part, spec in _parts(plan, state, ident):
@@ -89,6 +90,12 @@ def _round_once(book: Book, lines: list[Line]) -> None:
         before = after
         if line.included_micro is not None:
             line.included_micro = narrow(money.nearest(line.included_micro, book.decimals, book.rounding))
+
+
+def _weights(plan: Plan, state: State) -> dict[int, int]:
+    """Day units that have gone by in each version."""
+    version, units = plan.calendar.version[: state.done], np.diff(plan.calendar.elapsed)[: state.done]
+    return {int(index): int(units[version == index].sum()) for index in np.unique(plan.calendar.version)}
 
 
 def _order(plan: Plan) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What one bill is made of, as arrays over the accounts that share a plan: energy, elapsed share, lines so far."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +72,7 @@ class Facts:
     month: int = 0
     closing: bool = True
     ends_on: frozenset[str] = frozenset()
+    weights: Mapping[int, int] = field(default_factory=dict)  # day units gone by, by version
     lines: list[Line] = field(default_factory=list)
 
     def micro(self, numerator: Any, denominator: int) -> Ints:
@@ -83,12 +84,25 @@ class Facts:
         return narrow(money.to_micro(values, denominator, self.book.decimals, self.book.rounding))
 
     def base(self, ids: tuple[str, ...]) -> Ints:
-        """Sum of the rounded lines of ``ids`` (empty: all lines so far) that fall into this part, in micro-units."""
+        """Sum of the rounded lines of ``ids`` (empty: all lines so far) that fall into this part, in micro-units.
+
+        Of a line that goes on beyond the part, the share of the line's days that lies inside it.
+        """
         total: Ints = np.zeros(self.n, np.int64)
         for line in self.lines:
-            if (not ids or line.id in ids) and set(line.versions) <= set(self.part.versions):
-                total = total + line.amount_micro
+            inside = [index for index in line.versions if index in self.part.versions]
+            if inside and (not ids or line.id in ids):
+                total = total + self._share(line, inside)
         return total
+
+    def _share(self, line: Line, inside: Sequence[int]) -> Ints:
+        """The line's amount by the days of ``inside``, some or all of its versions."""
+        whole = sum(self.weights[index] for index in line.versions)
+        if len(inside) == len(line.versions) or not whole:
+            return line.amount_micro
+        share = line.amount_micro.astype(object) * sum(self.weights[index] for index in inside)
+        found: Ints = money.fractions(share, whole)
+        return found if self.book.round_lines == "total" else money.nearest(found, money.MICRO_SCALE)
 
     def line(self, spec: Spec, amount_micro: Ints, quantity: tuple[Any, int, str], price: str = "") -> Line:
         """A line of ``spec`` over this part; ``quantity`` is (scaled integers, scale, unit)."""

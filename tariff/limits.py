@@ -39,6 +39,9 @@ def in_wh(
     if ladder.times:
         up, scale = money.exact(_number(attributes, ladder.times, "1"))
         limits = [money.divide(limit * up, 10**scale) for limit in limits]
+    if limits != sorted(limits):
+        shown = ", ".join(money.text(limit, WH_SCALE) for limit in limits)
+        raise RatingError(f"the ladder's limits fall for this account: {shown} kWh; correct its adders")
     return tuple(limits)
 
 

@@ -334,12 +334,10 @@ def _price_rows(
     return np.array(rows, np.int64).reshape(len(cells), tiers), tuple(texts)
 
 
-def _days(calendar: Calendar, columns: Ints, rows: Ints, reset: str) -> tuple[int, int]:
-    """Exact days of the span that the slots ``rows`` belong to, as far as it lies inside the bill."""
-    if reset == "bill":
-        return int(calendar.elapsed[-1]), calendar.day_units
-    weights = np.diff(calendar.elapsed)[columns[rows]]
-    return int(weights.sum()), calendar.day_units
+def _days(calendar: Calendar, ladder: Ladder, span: int) -> tuple[int, int]:
+    """Exact days of a ladder's ``span``, as far as it lies inside the bill, whatever slots a stream has of it."""
+    inside = spans_of(calendar, ladder) == span
+    return int(np.diff(calendar.elapsed)[inside].sum()), calendar.day_units
 
 
 def _limit_rows(
@@ -360,9 +358,8 @@ def _limit_rows(
             found.append((own, ladder_limits.in_wh(plain, one.limits, days=(1, 1), attributes=group.attributes[index])))
         for key in dict.fromkeys(keys):
             rows = own[np.array([other == key for other in keys])]
-            span = np.flatnonzero(reset == key[0])
             values = ladder_limits.select(spec.ladder, key[1], key[2])
-            days = _days(group.calendar, group.columns, span, spec.ladder.reset)
+            days = _days(group.calendar, spec.ladder, key[0])
             found.append(
                 (rows, ladder_limits.in_wh(spec.ladder, values, days=days, attributes=group.attributes[index]))
             )
@@ -377,8 +374,7 @@ def _tops(group: _Group, cells: tuple[tuple[int, str, int], ...], cell: Ints, re
         assert ladder is not None
         own = np.flatnonzero(cell == number)
         month = int(group.calendar.month[group.columns[own[0]]]) % 12 + 1
-        span = np.flatnonzero(reset == reset[own[0]])
-        days = _days(group.calendar, group.columns, span, ladder.reset)
+        days = _days(group.calendar, ladder, int(reset[own[0]]))
         values = ladder_limits.select(ladder, month, "")
         rows.append(ladder_limits.in_wh(ladder, values, days=days, attributes=group.attributes[version]))
     return np.array(rows, np.int64)

@@ -39,7 +39,7 @@ def price(spec: Minimum, facts: Facts) -> list[Line]:
     units, places = _units(spec, facts)
     below = facts.part.day_units if spec.per == "day" else facts.part.total
     least = facts.micro(value * units * facts.part.elapsed, 10 ** (scale + places) * below)
-    missing = np.maximum(least - facts.base(spec.of), 0)
+    missing = facts.micro(np.maximum(least - facts.base(spec.of), 0), money.MICRO)
     return [facts.line(spec, missing, (least, money.MICRO_SCALE, facts.book.currency), spec.amount)]
 
 

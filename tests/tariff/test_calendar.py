@@ -121,3 +121,15 @@ def test_local_and_utc_are_inverse_outside_the_gap() -> None:
         local = calendar.to_local(at, "Europe/London")
         back = calendar.to_utc(local, "Europe/London")
         assert back == at or calendar.to_local(back, "Europe/London") == local
+
+
+@pytest.mark.parametrize(
+    ("zone", "local", "utc"),
+    [
+        ("Europe/London", "2025-03-30T01:45", "2025-03-30T01:00"),  # 01:00 to 02:00 do not come
+        ("Africa/Cairo", "2025-04-25T00:00", "2025-04-24T22:00"),  # a midnight that does not come
+        ("Europe/London", "2025-10-26T01:30", "2025-10-26T00:30"),  # the first of two
+    ],
+)
+def test_a_wall_clock_that_a_change_skips_is_the_first_instant_after_it(zone: str, local: str, utc: str) -> None:
+    assert calendar.to_utc(datetime.fromisoformat(local), zone) == datetime.fromisoformat(utc)
