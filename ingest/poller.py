@@ -1,13 +1,15 @@
 """Meter points and their links go in, committed reads and counted findings come out, one cycle after the other.
 
-Links run side by side, the meters of one link one after the other. A meter that fails is held back by the quarantine, a
-gateway that cannot be reached is left alone for the rest of the cycle; nobody else waits for either. What is read is
-handed to the sink before its slot counts as done; what is missing is filled from load profiles, oldest first.
+Links run side by side; the meters of one link one after the other, or as many at a time as the link's ``depth`` says.
+A meter that fails comes after those that answer and is held back by the quarantine, a gateway that cannot be reached is
+left alone for the rest of the cycle, and one whose turn takes long goes on beside the next cycles: nobody else waits
+for any of them. What is read is handed to the sink before its slot counts as done; what is missing is filled from load
+profiles, oldest first.
 """
 
 import asyncio
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,7 +26,9 @@ Observer = Callable[[MeterPoint, Poll], Awaitable[None]]
 """Told of every poll, good or bad, before its reads are handed on: evidence of relay, load and identity."""
 
 _ASK_AGAIN = frozenset({"unstable_value", "not_available"})  # a register is missing: the slot is not done
-_NOT_THE_DEVICE = frozenset({"unreachable", "early_read", "no_load_profile", "profile_error"})
+_NOT_THE_DEVICE = frozenset(
+    {"unreachable", "early_read", "no_load_profile", "profile_error", "line_closed", "draining"}
+)
 _NOTHING_THERE = frozenset({"clock_off", "no_clock", "off_slot", "no_load_profile"})  # said beside an empty profile
 
 
@@ -34,13 +38,15 @@ _DAY_MIN = 1440
 @dataclass(frozen=True, slots=True)
 class Pacing:
     """Limits of one cycle. ``window_s`` spreads the calls of a slot, ``deadline_s`` bounds one visit, ``batch`` meters
-    are committed together; ``backfill_calls`` profile requests per link are made at most every ``backfill_every``, a
+    are committed together; a cycle waits for at most ``turn_s`` for its links, slower ones go on beside the next;
+    ``backfill_calls`` profile requests per link are made at most every ``backfill_every``, a
     gap that gave nothing rests for ``backfill_rest``, and gaps older than ``backfill_days`` are left. Where the device
     answered and has no such rows, the gap rests as long again as it is old, at most for ``backfill_empty``.
     """
 
     window_s: int = 0
     deadline_s: float = 60.0
+    turn_s: float = 20.0
     batch: int = 32
     backfill_calls: int = 8
     backfill_every: timedelta = timedelta(minutes=5)
@@ -51,10 +57,14 @@ class Pacing:
 
 @dataclass(slots=True)
 class CycleReport:
-    """What one cycle did: meters ``due``, ``polled`` well, ``failed``, ``held`` back; rows by the sink's word."""
+    """What one cycle did: meters ``due``, ``polled`` well, ``failed``, ``held`` back; rows by the sink's word.
+
+    ``busy`` links had not finished their turn when the cycle ended; what they do is told by the cycle that sees it.
+    """
 
     at: datetime
     due: int = 0
+    busy: int = 0
     polled: int = 0
     failed: int = 0
     held: int = 0
@@ -64,6 +74,34 @@ class CycleReport:
     conflict: int = 0
     backfilled: int = 0
     findings: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "CycleReport") -> None:
+        """Count what one link's turn did."""
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.findings.update(other.findings)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One link's turn under way: the calls left, what was read and not committed, who was asked again."""
+
+    gateway: str
+    link: Link
+    now: datetime
+    report: CycleReport
+    calls: deque[Due]
+    batch: list[tuple[Due, Poll]] = field(default_factory=list)
+    again: set[int] = field(default_factory=set)
+    reachable: bool = True
+
+    def taken(self) -> list[tuple[Due, Poll]]:
+        """Take the batch away to be committed."""
+        batch, self.batch = self.batch, []
+        return batch
+
+
+_COUNTS = ("polled", "failed", "held", "reads", "new", "duplicate", "conflict", "backfilled")
 
 
 class Poller:
@@ -96,9 +134,10 @@ class Poller:
         self._done: dict[int, datetime] = {}
         self._filled_at: dict[str, datetime] = {}
         self._resting: dict[tuple[int, datetime], datetime] = {}
+        self._turns: dict[str, tuple[asyncio.Task[None], CycleReport]] = {}
 
     async def cycle(self, now: datetime) -> CycleReport:
-        """Read who is due at ``now`` and fill gaps; returns when every link has had its turn.
+        """Read who is due at ``now`` and fill gaps; returns when every link had its turn, or after ``turn_s``.
 
         Raises only what is ours (a sink that cannot commit); the field's faults are in the report and at the sink.
         """
@@ -107,21 +146,56 @@ class Poller:
         for call in self._due(now):
             calls[call.point.gateway].append(call)
             report.due += 1
-        async with asyncio.TaskGroup() as tasks:
-            for gateway in sorted(calls):
-                tasks.create_task(self._gateway(gateway, calls[gateway], now, report))
+        loop = asyncio.get_running_loop()
+        for gateway in sorted(calls):
+            if gateway not in self._turns:
+                turn = CycleReport(at=now)
+                self._turns[gateway] = loop.create_task(self._gateway(gateway, calls[gateway], now, turn)), turn
+        await self._wait(report)
         self.findings.update(report.findings)
         return report
 
+    async def _wait(self, report: CycleReport) -> None:
+        """Wait for the turns that run, at most ``turn_s``, and count those that ended."""
+        running = [task for task, _ in self._turns.values()]
+        if not running:
+            return
+        try:
+            await asyncio.wait(running, timeout=self._pacing.turn_s)
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+        errors: list[Exception] = []
+        for gateway, (task, turn) in list(self._turns.items()):
+            if not task.done():
+                report.busy += 1
+                continue
+            del self._turns[gateway]
+            report.add(turn)
+            error = task.exception()
+            if isinstance(error, Exception):
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("turns of links ended in errors of ours", errors)
+
+    async def close(self) -> None:
+        """End the turns that still run; what they committed stays."""
+        running = [task for task, _ in self._turns.values()]
+        self._turns.clear()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
     def _due(self, now: datetime) -> tuple[Due, ...]:
         """Who is due; a meter seen for the first time (or after a restart) asks the gap store what it has."""
-        for call in due(self.points, self._done, now, window_s=self._pacing.window_s):
+        calls = due(self.points, self._done, now, window_s=self._pacing.window_s)
+        unknown = [call for call in calls if call.point.meter_id not in self._done]
+        for call in unknown:
             point = call.point
-            if point.meter_id not in self._done:
-                start = call.slot_end - timedelta(minutes=point.slot_min)
-                stored = not self._gaps.gaps(point.meter_id, start, call.slot_end)
-                self._done[point.meter_id] = call.slot_end if stored else start
-        return due(self.points, self._done, now, window_s=self._pacing.window_s)
+            start = call.slot_end - timedelta(minutes=point.slot_min)
+            stored = not self._gaps.gaps(point.meter_id, start, call.slot_end)
+            self._done[point.meter_id] = call.slot_end if stored else start
+        return due(self.points, self._done, now, window_s=self._pacing.window_s) if unknown else calls
 
     async def _gateway(self, gateway: str, calls: Sequence[Due], now: datetime, report: CycleReport) -> None:
         """The turn of one link: due meters first, gaps afterwards."""
@@ -134,22 +208,40 @@ class Poller:
                 await self._report(report, (Finding("no_link", now, gateway=gateway, detail=detail),))
                 report.failed += len(calls)
             return
-        reachable = True
-        batch: list[tuple[Due, Poll]] = []
-        for call in calls:
-            if not reachable or not self.quarantine.allows(call.point.meter, now):
-                report.held += 1
-                continue
-            poll = await self._visit(link, call)
-            reachable = not any(finding.code == "unreachable" for finding in poll.findings)
-            await self._judge(call.point, poll, now, report)
-            batch.append((call, poll))
-            if len(batch) >= self._pacing.batch:
-                await self._commit(gateway, batch, report)
-                batch = []
-        await self._commit(gateway, batch, report)
-        if reachable:
+        turn = _Turn(gateway, link, now, report, deque(sorted(calls, key=self._trouble)))
+        workers = min(getattr(link, "depth", 1), len(calls))
+        if workers > 1:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(workers):
+                    tasks.create_task(self._work(turn))
+        else:
+            await self._work(turn)
+        await self._commit(gateway, turn.taken(), report)
+        if turn.reachable:
             await self._fill(gateway, link, now, report)
+
+    def _trouble(self, call: Due) -> int:
+        """Meters that failed last time come after the others: their time-outs cost nobody anything."""
+        return self.quarantine.failures(call.point.meter)
+
+    async def _work(self, turn: "_Turn") -> None:
+        """Visit one meter of the turn after the other until none is left."""
+        while turn.calls:
+            call = turn.calls.popleft()
+            if not turn.reachable or not self.quarantine.allows(call.point.meter, turn.now):
+                turn.report.held += 1
+                continue
+            poll = await self._visit(turn.link, call)
+            codes = {finding.code for finding in poll.findings}
+            turn.reachable = turn.reachable and "unreachable" not in codes
+            if "line_closed" in codes and call.point.meter_id not in turn.again:
+                turn.again.add(call.point.meter_id)  # another's fault took its answer away
+                turn.calls.append(call)
+                continue
+            await self._judge(call.point, poll, turn.now, turn.report)
+            turn.batch.append((call, poll))
+            if len(turn.batch) >= self._pacing.batch:
+                await self._commit(turn.gateway, turn.taken(), turn.report)
 
     async def _visit(self, link: Link, call: Due) -> Poll:
         return await self._guarded(call.point, lambda: link.poll(call.point, call.slot_end))

@@ -40,6 +40,11 @@ class Quarantine:
         state.until = now + state.spell
         return True
 
+    def failures(self, device: str) -> int:
+        """How often ``device`` failed in a row."""
+        state = self._devices.get(device)
+        return state.failures if state is not None else 0
+
     def succeeded(self, device: str) -> bool:
         """Close; returns whether the device was in quarantine."""
         state = self._devices.pop(device, None)
