@@ -5,6 +5,8 @@ shown and not counted; the estimate for the unread gap warns and never disconnec
 same machine with what is overdue in the place of what is exhausted.
 """
 
+from typing import Protocol
+
 from control import windows
 from control.allocation import Owed, to_stay_on
 from control.policy import Policy
@@ -13,7 +15,26 @@ from control.records import Case, Credit
 POSTPAID = "postpaid"
 
 
-def available(case: Case) -> int:
+class Owing(Protocol):
+    """Whatever has the money of a Case: the Case itself, or an account's standing."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def klass(self) -> str: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def posted_micro(self) -> int: ...
+    @property
+    def accrued_micro(self) -> int: ...
+    @property
+    def overdue_micro(self) -> int | None: ...
+    @property
+    def book_hash(self) -> str: ...
+
+
+def available(case: Owing) -> int:
     """Micro-units that disconnection and reconnection are judged on; post-paid: minus what is overdue."""
     if case.mode == POSTPAID:
         return -(case.overdue_micro or 0)

@@ -104,6 +104,11 @@ class Dispatcher:
             task.cancel()
 
     @property
+    def next_at(self) -> datetime:
+        """A time before which no command that waits now falls due, as the last look saw it."""
+        return self._quiet[2]
+
+    @property
     def busy(self) -> int:
         """How many commands are under way."""
         return len(self._tasks)

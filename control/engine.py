@@ -27,8 +27,9 @@ from control import (
 )
 from control import visits as visiting
 from control.amounts import ChannelReport
-from control.assemble import Outlook, World
+from control.assemble import World
 from control.dispatch import Dispatcher
+from control.foresight import Foresight
 from control.hostclock import HostClock
 from control.jobs import Every
 from control.lookback import LookBack
@@ -39,6 +40,7 @@ from control.ports import Channel, Delivery
 from control.settings import Settings
 from control.settle import PaymentResult
 from control.signals import Signal
+from control.standing import Raised
 from control.tallies import TallyResult
 from ingest import drivers as installed
 from ingest.model import Driver
@@ -58,6 +60,7 @@ from tariff.model import Book
 T = TypeVar("T")
 VISITS_KEPT = 64  # visits committed together while collecting
 SEALED = "forecast.sealed"
+LEAST_S = 0.5  # between two turns that nobody asked for
 
 
 class Engine:
@@ -84,7 +87,9 @@ class Engine:
         self._drivers = drivers if drivers is not None else installed.drivers()
         self._poller = Poller(clock, links, (), self.inbox, Gaps(store), seen=self._seen, drivers=self._drivers)
         self._visits: list[tuple[Poll, str]] = []
-        self._outlooks: dict[str, Outlook] = {}
+        self._raised = Raised()
+        self._foresight = Foresight(store, self._raised)
+        self._outlooks = self._foresight.outlooks
         self._host = HostClock(self.settings)
         self._sender = notices.Sender(store, clock, channels, self.settings)
         self.dispatcher = Dispatcher(store, clock, links, self.world, self._tell)
@@ -166,17 +171,11 @@ class Engine:
     async def forecast(self) -> None:
         """Work out how long everybody's money lasts; the first time of each day it is sealed."""
         world = self.world()
-        cases = self.store.read(lambda reader: assemble.cases(reader, None, world))
-        ahead = self.store.read(lambda reader: outlooks.ahead(reader, self.books, world.now))
-        meters: dict[str, list[int]] = {}
-        for row in self.store.read(lambda reader: reader.find(Install, order="meter_id")):
-            meters.setdefault(row.account, []).append(row.meter_id)
-        self._outlooks = await self._offload(
-            lambda: outlooks.outlooks(self.store, cases, meters, self.policies, ahead, days=self.settings.history_days)
-        )
         today = f"{world.now:%Y-%m-%d}"
         sealed = self.store.read(lambda reader: reader.get(Signal, SEALED))
-        if sealed is not None and sealed.value == today:
+        whole = sealed is None or sealed.value != today
+        cases = await self._offload(lambda: self._foresight.look(world, self.books, whole=whole))
+        if not whole:
             return
         rows = [outlooks.seal(case, self._outlooks.get(name), world.now) for name, case in cases.items()]
         for start in range(0, len(rows), self.settings.slice_size):
@@ -186,7 +185,7 @@ class Engine:
 
     async def decide(self, accounts: list[str] | None = None) -> DecideReport:
         """Decide on everybody (or on ``accounts``), and read back the relays that nobody knows."""
-        report = await passes.decide_all(self.store, self.world(), accounts)
+        report = await passes.decide_all(self.store, self.world(), accounts, self._raised)
         await self._back.accounts(report.read_back)
         return report
 
@@ -205,7 +204,8 @@ class Engine:
         def work() -> None:
             self.store.lake.seal(now)
             self.store.lake.compact(now)
-            catalog.publish(self.store, now)
+            if self.settings.catalog:
+                catalog.publish(self.store, now)
 
         await self._offload(work)
         self._published = now
@@ -216,6 +216,7 @@ class Engine:
         suspects = self.store.read(reconcile.suspects)
         report = await self.decide(suspects)
         await self._commit(Priority.COMMAND, lambda unit: self._crews(unit))
+        self.wake()
         return report
 
     def _crews(self, unit: Unit) -> None:
@@ -252,8 +253,7 @@ class Engine:
             return result
 
         result = await self._commit(Priority.MONEY, work)
-        if (known := self._outlooks.get(payment.account)) is not None:  # hours left of before the payment are not left
-            self._outlooks[payment.account] = replace(known, hours_p10=None, hours_p50=None, wh_left=None)
+        self._foresight.paid(payment.account)
         self.wake()
         return result
 
@@ -328,7 +328,7 @@ class Engine:
                 now = self.now()
                 for job in jobs.values():
                     job.turn(now)
-                await self._pause()
+                await self._pause(min(job.next_at(now) for job in jobs.values()))
         except BaseException:  # broken or killed: nothing more is committed, rows stay as they are
             self.dispatcher.abort()
             for job in jobs.values():
@@ -349,10 +349,11 @@ class Engine:
         """When the last finished turn of each job was started; a job that has not finished one is missing."""
         return {name: job.ended for name, job in self.jobs.items() if job.ended is not None}
 
-    async def _pause(self) -> None:
-        """Until somebody wakes us or the turn is over."""
+    async def _pause(self, until: datetime) -> None:
+        """Until somebody wakes us, a job or a command is due, or the turn is over."""
+        wait_s = (min(until, self.dispatcher.next_at) - self.now()).total_seconds()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.idle_s):
+            async with asyncio.timeout(min(max(wait_s, LEAST_S), self.settings.idle_s)):
                 await self._wake.wait()
         self._wake.clear()
 

@@ -31,6 +31,11 @@ class Every:
         self._slot = slot
         self._task = asyncio.ensure_future(self._turn(now))
 
+    def next_at(self, now: datetime) -> datetime:
+        """When the next slot begins; a turn that is still under way ends by waking nobody, and is looked at then."""
+        slot = _EPOCH + (now - self._after - _EPOCH) // self._every * self._every
+        return slot + self._every + self._after
+
     async def _turn(self, now: datetime) -> None:
         await self._work()
         self.ended = now

@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from control import credit, forecast
 from control.assemble import Outlook
+from control.credit import Owing
 from control.policy import Policy
 from control.prices import Prices
-from control.records import Case, SealedForecast
+from control.records import SealedForecast
 from storage.records import Account
 from storage.store import Store
 from storage.unit import Reader
@@ -32,7 +33,7 @@ _MICRO_PER_KWH = 1000  # micro per Wh to micro per kWh
 
 
 def outlooks(
-    store: Store, cases: Mapping[str, Case], meters: Mapping[str, Sequence[int]], policies: Mapping[str, Policy],
+    store: Store, cases: Mapping[str, Owing], meters: Mapping[str, Sequence[int]], policies: Mapping[str, Policy],
     prices_ahead: Prices, *, days: int,
 ) -> dict[str, Outlook]:  # fmt: skip
     """Hours left of every account of ``cases``; ``meters`` are the surrogate ids of each account's meters.
@@ -77,7 +78,7 @@ def ahead(reader: Reader, books: Mapping[str, Book], now: datetime) -> Prices:
     return Prices(books, accounts, now.replace(minute=0, second=0, microsecond=0))
 
 
-def seal(case: Case, outlook: Outlook | None, now: datetime) -> SealedForecast:
+def seal(case: Owing, outlook: Outlook | None, now: datetime) -> SealedForecast:
     """One account's forecast as it is kept from now on; without a forecast it saw nothing."""
     hours = forecast.HoursLeft(outlook.hours_p10, outlook.hours_p50) if outlook else forecast.HoursLeft()
     return forecast.seal(case.account, now, hours, case.book_hash)

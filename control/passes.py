@@ -7,12 +7,13 @@ writes what follows, so that no decision ever rests on anything but what is comm
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from control import assemble, breaker, carry, incidents, quota, signals
+from control import assemble, breaker, carry, incidents, quota, screen, signals
 from control.assemble import World
 from control.breaker import Admission, Request
 from control.decide import verdict
 from control.records import Action, Case, Command, CommandState
 from control.signals import Signal
+from control.standing import Raised, standings
 from control.verdicts import NONE
 from storage.store import Store
 from storage.unit import Reader, Unit
@@ -34,11 +35,26 @@ class DecideReport:
     waiting: int = 0
 
 
-async def decide_all(store: Store, world: World, accounts: Sequence[str] | None = None) -> DecideReport:
-    """Decide on ``accounts`` (None: everybody) and carry it out, in slices."""
+async def decide_all(
+    store: Store, world: World, accounts: Sequence[str] | None = None, raised: Raised | None = None
+) -> DecideReport:
+    """Decide on ``accounts`` (None: everybody) and carry it out, in slices.
+
+    With ``raised`` (what everybody was told, kept between passes) a pass over everybody puts a Case together only for
+    those of whom something may be due by their standing.
+    """
     report = DecideReport()
-    cases = store.read(lambda reader: assemble.cases(reader, accounts, world))
-    report.accounts = len(cases)
+    foreseen: int | None = None
+    if accounts is None and raised is not None and screen.trusted():
+        rows = store.read(lambda reader: standings(reader, world, raised))
+        foreseen = store.read(lambda reader: quota.foreseen_of(reader, rows.keys(), world.now))
+        loud = [name for name, row in rows.items() if not screen.quiet(row, world.policies[row.klass], world.now)]
+        cases = store.read(lambda reader: assemble.cases(reader, loud, world))
+        report.accounts = len(rows)
+    else:
+        cases = store.read(lambda reader: assemble.cases(reader, accounts, world))
+        report.accounts = len(cases)
+        foreseen = quota.foreseen_in(cases.values(), world.now) if accounts is None else None
     due: list[str] = []
     cutting: list[Case] = []
     for name, case in cases.items():
@@ -47,7 +63,7 @@ async def decide_all(store: Store, world: World, accounts: Sequence[str] | None 
             cutting.append(case)
         if found != NONE or case.live_action == Action.DISCONNECT:
             due.append(name)
-    admitted = await _admit(store, cutting, cases, world, report, whole=accounts is None)
+    admitted = await _admit(store, cutting, world, report, foreseen)
     size = world.settings.slice_size
     for start in range(0, len(due), size):
         part = due[start : start + size]
@@ -68,14 +84,14 @@ def _slice(unit: Unit, names: Sequence[str], world: World, admitted: frozenset[s
 
 
 async def _admit(
-    store: Store, cutting: Sequence[Case], cases: dict[str, Case], world: World, report: DecideReport, *, whole: bool
+    store: Store, cutting: Sequence[Case], world: World, report: DecideReport, foreseen: int | None
 ) -> frozenset[str]:
     """Ask the breaker who may be cut in this pass; over the cap it trips before anything is written.
 
-    Only a pass over the ``whole`` knows how many the forecast saw; one over some goes by today's last whole pass.
+    Only a pass over the whole knows how many the forecast saw (``foreseen``); one over some (None) goes by today's last
+    whole pass.
     """
-    if whole:
-        foreseen = quota.foreseen_in(cases.values(), world.now)
+    if foreseen is not None:
         await store.commit(Priority.COMMAND, lambda unit: quota.remember_foreseen(unit, foreseen, world.now))
     if not cutting:
         return frozenset()

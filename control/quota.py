@@ -4,14 +4,15 @@ The breaker is asked when a pass decides, and again when an order is about to le
 passes may have queued more than one day may send. The window is the day (UTC).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from control import breaker
-from control.assemble import World
+from control.assemble import SEALED_AGO, SEALED_DAILY, SEALED_WITHIN, World
 from control.breaker import Counts
-from control.records import Action, Case, Command, CommandState
+from control.records import Action, Case, Command, CommandState, SealedForecast
 from control.signals import Signal
+from storage.codec import to_ms
 from storage.records import Account
 from storage.unit import Reader, Unit
 
@@ -25,6 +26,25 @@ def foreseen_in(cases: Iterable[Case], now: datetime) -> int:
     """How many of ``cases`` the sealed forecasts see run out within a day from now, or before."""
     until = now + timedelta(days=1)
     return sum(1 for c in cases if c.forecast_exhausts_at is not None and c.forecast_exhausts_at <= until)
+
+
+def foreseen_of(reader: Reader, accounts: Collection[str], now: datetime) -> int:
+    """The same number from the rows alone: each account's newest forecast of those that may count, if it saw that."""
+    until, table = to_ms(now + timedelta(days=1)), reader.tables.of(SealedForecast).spec.name
+    sql = (
+        f'SELECT account, max(sealed_at), exhausts_at FROM "{table}" WHERE sealed_at <= ? AND sealed_at > ?'
+        " GROUP BY account"
+    )
+    latest, found, left = now - SEALED_AGO, 0, set(accounts)
+    for earliest in (latest - SEALED_DAILY, now - SEALED_WITHIN):
+        for account, _, exhausts in reader.connection.execute(sql, (to_ms(latest), to_ms(earliest))):
+            if account in left:
+                left.remove(account)
+                found += exhausts is not None and exhausts <= until
+        latest = earliest
+        if not left:
+            break
+    return found
 
 
 def remember_foreseen(unit: Unit, number: int, now: datetime) -> None:

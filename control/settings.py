@@ -50,6 +50,7 @@ class Settings:
     cycle_s: int = 3600  # the hourly cycle of collect, rate, decide
     cycle_after_s: int = 30  # after the full hour, so that the slot's registers stand
     publish_s: int = 300
+    catalog: bool = True  # a fresh catalog at each publish; False: only the lake is tidied, nobody queries
     payment_channels: Mapping[str, bool] = field(default_factory=dict)  # name -> reconciled live (True) or by file
     used_channels: Mapping[str, bool] = field(default_factory=dict)  # the same, but only once they were ever used
     override_feed: bool = False  # a weather and emergency feed is connected, so its silence holds

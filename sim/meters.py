@@ -45,6 +45,7 @@ class SimMeter:
     jams: Callable[[RelayState], bool] | None = None  # asked at each drive: does the relay jam from now on?
     spare_wus: int = 0  # W x microseconds not yet a milli-Wh, so that looking often changes nothing
     told: RelayState | None = None  # what a lying relay was last told
+    changed: Callable[[], None] | None = None  # called at each effective change of the relay
 
     def advance(self, now: datetime) -> None:
         """Let the load run until ``now``, storing the hourly load profile on the way; time never runs backwards."""
@@ -82,6 +83,8 @@ class SimMeter:
         if "stuck_relay" not in self.faults and "lying_relay" not in self.faults and state is not self.relay:
             self.relay = state
             self.relay_changes.append((now, state, cause))
+            if self.changed is not None:
+                self.changed()
         if "lying_relay" in self.faults:
             self.told = state
         return True

@@ -68,14 +68,16 @@ class Observer:
 
     def look(self, below: Callable[[], Mapping[str, bool]]) -> None:
         """Take in what relays did since the last look; ``below`` tells which accounts are below their threshold now."""
-        if all(len(metal.relay_changes) == self._seen.get(meter, 0) for meter, metal in self.meters.items()):
-            return
-        now = below()
         for meter in sorted(self.meters):
-            changes = self.meters[meter].relay_changes
-            for at, state, _ in changes[self._seen.get(meter, 0) :]:
-                self._changed(self.accounts[meter], at, state, now)
-            self._seen[meter] = len(changes)
+            self.look_at(meter, below)
+
+    def look_at(self, meter: str, below: Callable[[], Mapping[str, bool]]) -> None:
+        """Take in what one relay did since the last look."""
+        changes = self.meters[meter].relay_changes
+        for at, state, _ in changes[self._seen.get(meter, 0) :]:
+            known = below() if state is RelayState.OPEN else {}
+            self._changed(self.accounts[meter], at, state, known)
+        self._seen[meter] = len(changes)
 
     def _changed(self, account: str, at: datetime, state: RelayState, below: Mapping[str, bool]) -> None:
         if state is RelayState.OPEN and account not in self._open:

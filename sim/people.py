@@ -146,9 +146,16 @@ class Crew:
 
     async def run(self) -> None:
         """Look every minute; never ends by itself."""
+        seen: tuple[Store | None, int | None] = (None, None)
         while True:
             await self._clock.sleep(60)
-            for order in self._open():
+            store = self._store()
+            stamp = (store, store.commits if store is not None else None)
+            if stamp == seen:
+                continue
+            orders = self._open()
+            seen = stamp if not orders else (None, None)
+            for order in orders:
                 await self._clock.sleep(60 * (12 + mix(self._town.seed, len(self.visits), 89) % 19))
                 self._mend(order)
 

@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,11 @@ from storage.writer import Priority
 from tariff import book as books
 
 OWNER: contextvars.ContextVar[str] = contextvars.ContextVar("owner", default="world")
-LOOK_S = 15
-IDLE_S, PUBLISH_S = 20.0, 12 * 3600
+IDLE_S, NOTIFY_S, PUBLISH_S = 120.0, 60.0, 5 * 86_400
 RESTART_S = 45
 STEP_S, STEP_AFTER_H = 600, 5
 CHANNEL = "wallet"
-RECONCILE_S = 300
+RECONCILE_S = SWEEP_S = 600
 THROUGH = (
     "control.settle.settle",
     "control.decide.decide",
@@ -104,6 +104,7 @@ class World:
         self.counts: Counter[str] = Counter()
         self.faults_on = False
         self.drives = 0
+        self._accounts = {site.account.account: site.account for site in town.sites}
         accounts = {site.point.meter: site.account.account for site in town.sites}
         self.observer = Observer(self.meters, accounts)
         self._tasks: dict[str, set[asyncio.Task[Any]]] = {"world": set(), "engine": set()}
@@ -128,7 +129,10 @@ class World:
         self.store = Store.open(
             self.home, (*TABLES, *self.cast.tables), clock=self.clock, writer="inline", durable=False
         )
-        settings = Settings(offload=False, idle_s=IDLE_S, publish_s=PUBLISH_S, payment_channels={CHANNEL: True})
+        settings = Settings(
+            offload=False, idle_s=IDLE_S, notify_s=NOTIFY_S, publish_s=PUBLISH_S, catalog=False, sweep_s=SWEEP_S,
+            payment_channels={CHANNEL: True},
+        )  # fmt: skip
         links = wiring.links(
             self.town, self.cast.transport, self.network,
             meters=self.meters, fences=Fences(self.store), clock=self.clock,
@@ -223,12 +227,11 @@ class World:
             raise Down
         result = await self.engine.pay(payment)
         self.counts[f"payment_{result.status}"] += 1
-        account = next(s.account for s in self.town.sites if s.account.account == payment.account)
+        account = self._accounts[payment.account]
         if (
             result.status == "posted"
             and result.available_micro >= self.policies[account.klass].connection_balance_micro
         ):
-            self.observer.look(self.below)
             self.observer.paid(payment.account, self.clock.true_now())
         return result
 
@@ -258,15 +261,16 @@ class World:
         payers = Payers(self.town, self.meters, clock=self.clock, store=lambda: self.store, pay=self.pay)
         crew = Crew(self.town, self.meters, clock=self.clock, store=lambda: self.store)
         operator = Operator(clock=self.clock, engine=lambda: self.engine, store=lambda: self.store)
-        for work in (payers.run(), operator.run(), self._reconciles(), self._observe(), self._hours()):
+        for work in (payers.run(), operator.run(), self._reconciles(), self._hours()):
             self.loop.create_task(work)
         if self.cast.crews:
             self.loop.create_task(crew.run())
         for number, gateway in enumerate(self.town.gateways):
             self.loop.create_task(self._outages(number, gateway.host))
         self.loop.create_task(self._crashes())
-        for meter in self.meters.values():
-            meter.jams = self._jams
+        for meter, metal in self.meters.items():
+            metal.jams = self._jams
+            metal.changed = partial(self.observer.look_at, meter, self.below)
 
     def set_faults(self, on: bool) -> None:
         """Switch every fault on or off."""
@@ -293,16 +297,11 @@ class World:
         return True
 
     async def _reconciles(self) -> None:
-        """The wallet's list is compared with ours every five minutes."""
+        """The wallet's list is compared with ours every ten minutes."""
         while True:
             if self.engine is not None:
                 await self.engine.reconciled(CHANNEL)
             await self.clock.sleep(RECONCILE_S)
-
-    async def _observe(self) -> None:
-        while True:
-            await self.clock.sleep(LOOK_S)
-            self.observer.look(self.below)
 
     async def _hours(self) -> None:
         while True:

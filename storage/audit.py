@@ -30,11 +30,16 @@ def link(
     return AuditRow(seq, at, actor, action, subject, row.body, previous, digest(row))
 
 
-def check(rows: Iterable[AuditRow]) -> list[str]:
-    """Faults of the chain in order: a gap, a changed link, a link that points elsewhere; [] when sound."""
+def check(rows: Iterable[AuditRow], *, whole: bool = True) -> list[str]:
+    """Faults of the chain in order: a gap, a changed link, a link that points elsewhere; [] when sound.
+
+    ``whole`` False: the rows are the chain's end, and its first one is believed to follow what is not here.
+    """
     faults = []
     previous, seq = GENESIS, 0
     for row in rows:
+        if not whole:
+            previous, seq, whole = row.previous, row.seq - 1, True
         seq += 1
         if row.seq != seq:
             faults.append(f"audit {seq} is missing")
