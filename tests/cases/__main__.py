@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tariff import book as books
-from tariff import calendar, money, rating, statement
+from tariff import calendar, history, money, rating, statement
 from tariff.model import Book
 from tariff.statement import Usage
 from tests.cases import checks, neutral
 
 Table = dict[str, Any]
 DEFAULT_MINUTES = 60
+CARRIED = ("carried_kwh", "opening_kwh", "ytd_kwh", "year_to_date_kwh", "used_before_kwh")
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,22 @@ def main(folder: Path) -> Table:
     case = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     if case["kind"] != "bills":
         return {"checks": {name: checks.run(function, arguments) for name, function, arguments, *_ in case["checks"]}}
-    tariff = json.loads((folder / "tariff.json").read_text(encoding="utf-8"))
+    tariff = json.loads((folder / "tariff.json").read_text(encoding="utf-8"), parse_float=str)
     reads = read(folder / "reads.csv")
     context = case.get("context") or {}
-    text, series = neutral.book(tariff, context, reads.usage.minutes)
+    text, series = neutral.book(tariff, context, reads.usage.minutes, lambda name: _named(folder, name))
     book = books.load(text, folder.name, series=series.__getitem__)
     bills: list[Table] = []
-    history: list[str] = []
+    before: dict[str, int] = {}
     for number, wanted in enumerate(case["bills"]):
         local = {**context, **wanted.get("context", {})}
         attributes = {name: value if isinstance(value, str) else json.dumps(value) for name, value in local.items()}
-        if history:
-            attributes.setdefault("demand_history_kw", ",".join(history))
-        bills.append(_bill(book, wanted, reads, attributes))
-        history.append(_peak(book, wanted, reads.usage))
+        carried = {**history.positions(book, _span(book, wanted)[0], reads.usage, attributes), **before}
+        carried.update(_given(book, local))
+        bills.append(_bill(book, wanted, reads, attributes, carried))
+        before = history.after(book, _span(book, wanted), reads.usage, attributes, carried)
         if number == 0:
-            running = _running(book, wanted, reads, attributes)
+            running = _running(book, wanted, reads, attributes, carried)
     return {"bills": bills, "running": running}
 
 
@@ -81,7 +82,27 @@ def _span(book: Book, wanted: Table) -> tuple[datetime, datetime]:
     return calendar.to_utc(start, book.zone), calendar.to_utc(end, book.zone)
 
 
-def _bill(book: Book, wanted: Table, reads: Reads, attributes: dict[str, str]) -> Table:
+def _named(folder: Path, name: str) -> str:
+    """The text of a file of the case; of "" what stands beside the reads or in a file of prices, as stamp and price."""
+    if name:
+        return (folder / name).read_text(encoding="utf-8")
+    for path in sorted(folder.glob("*.csv")):
+        if path.name not in ("reads.csv", "expected_running.csv"):
+            return path.read_text(encoding="utf-8")
+    with (folder / "reads.csv").open(encoding="utf-8", newline="") as file:
+        return "".join(f"{row['start']},{row['price']}\n" for row in csv.DictReader(file))
+
+
+def _given(book: Book, context: Table) -> dict[str, int]:
+    """What every ladder had gone before the bill, where the case says it instead of giving the reads."""
+    kwh = next((context[name] for name in CARRIED if context.get(name) is not None), None)
+    if kwh is None:
+        return {}
+    ids = {spec.id for version in book.versions for spec in version.components if spec.kind == "energy"}
+    return dict.fromkeys(ids, money.scaled(str(kwh), 3))
+
+
+def _bill(book: Book, wanted: Table, reads: Reads, attributes: dict[str, str], carried: dict[str, int]) -> Table:
     start, end = _span(book, wanted)
     usage = reads.usage
     bill = statement.bill(
@@ -93,7 +114,7 @@ def _bill(book: Book, wanted: Table, reads: Reads, attributes: dict[str, str]) -
         usage.wh,
         minutes=usage.minutes,
         attributes=attributes,
-        carried=statement.carried(book, start, usage, attributes),
+        carried=carried,
         export_wh=usage.export_wh,
         reactive_varh=usage.reactive_varh,
     )
@@ -117,12 +138,9 @@ def _inside(book: Book, wanted: Table, usage: Usage) -> NDArray[np.bool_]:
     return inside
 
 
-def _peak(book: Book, wanted: Table, usage: Usage) -> str:
-    largest = int(usage.wh[_inside(book, wanted, usage)].max(initial=0))
-    return money.text(int(money.divide(largest * 60_000, usage.minutes)), 6)
-
-
-def _running(book: Book, wanted: Table, reads: Reads, attributes: dict[str, str]) -> list[list[str]]:
+def _running(
+    book: Book, wanted: Table, reads: Reads, attributes: dict[str, str], carried: dict[str, int]
+) -> list[list[str]]:
     """[start as it is spelled, exact cumulative energy charge] after every interval of the bill."""
     start, end = _span(book, wanted)
     usage = reads.usage
@@ -133,7 +151,7 @@ def _running(book: Book, wanted: Table, reads: Reads, attributes: dict[str, str]
     slot = ((reads.at[inside] - np.datetime64(start, "m")).astype(np.int64)) // usage.minutes
     wh, export = np.zeros((1, plan.slots), np.int64), np.zeros((1, plan.slots), np.int64)
     wh[0, slot], export[0, slot] = usage.wh[inside], usage.export_wh[inside]  # type: ignore[index]
-    state = plan.zero(1, statement.carried(book, start, usage, attributes))
+    state = plan.zero(1, carried)
     _, exact = rating.advance(plan, state, 0, wh, export)
     pairs = zip(inside, slot, strict=True)
     return [[reads.starts[row], money.text(int(exact[0, at]), plan.scale)] for row, at in pairs]

@@ -3,9 +3,13 @@
 Where the neutral form leaves a spelling open, the likely ones are read; what is not understood is an error.
 """
 
+import csv
+import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from tests.cases.toml_text import document
@@ -20,7 +24,10 @@ UNITS = {
     "kWh_per_30_days_rounded": ("kWh_per_30_days", "kWh"),
 }
 KW_NAMES = ("contract_kw", "contracted_kw", "sanctioned_kw", "demand_kw", "kw", "peak_kw")
-KNOWN_ENERGY = {"id", "kind", "quantity", "prices", "price", "ladder", "credit", "dynamic", "note"}
+KNOWN_ENERGY = {"id", "kind", "quantity", "prices", "price", "ladder", "credit", "dynamic", "note", "name", "unit"}
+RATCHET_MONTHS = 12  # where a ratchet does not say how far it looks back
+YEARS = range(1990, 2051)  # of holidays that are written without one
+Named = Callable[[str], str]  # the text of a file of the case
 
 
 class NotUnderstoodError(Exception):
@@ -33,12 +40,16 @@ class Translation:
 
     context: Table
     minutes: int
+    named: Named | None = None
     series: dict[str, str] = field(default_factory=dict)
 
 
-def book(tariff: Table, context: Table, minutes: int) -> tuple[str, dict[str, bytes]]:
-    """The TOML text of ``tariff`` and its series files; ``minutes`` is the length of the case's intervals."""
-    work = Translation(context, minutes)
+def book(tariff: Table, context: Table, minutes: int, named: Named | None = None) -> tuple[str, dict[str, bytes]]:
+    """The TOML text of ``tariff`` and its series files; ``minutes`` is the length of the case's intervals.
+
+    ``named`` gives the text of a file that the tariff names; of "" the prices that stand beside the reads.
+    """
+    work = Translation(context, minutes, named)
     table: Table = {
         "schema": "prewatt.book/1",
         "title": tariff.get("name", "case"),
@@ -62,16 +73,24 @@ def _version(version: Table, work: Translation, tariff: Table) -> Table:
             table[key] = found if key == "default_period" else _holiday_as(found)
     holidays = version.get("holidays", tariff.get("holidays"))
     if holidays:
-        table["holidays"] = [str(day) for day in holidays]
+        table["holidays"] = [day for one in holidays for day in _days_of(str(one))]
     periods = version.get("periods", tariff.get("periods", []))
     if periods:
         table["window"] = [_window(period) for period in periods]
     known: list[str] = []
     table["component"] = []
+    names = {table.get("default_period", "*"), *(window["period"] for window in table.get("window", []))}
     for component in version["components"]:
-        table["component"].append(_component(component, work, known))
+        made = _component(component, work, known)
+        _covered(made, names)
+        table["component"].append(made)
         known.append(component["id"])
     return table
+
+
+def _days_of(day: str) -> list[str]:
+    """A date, or one of every year."""
+    return [day] if len(day) != 5 else [f"{year}-{day}" for year in YEARS if day != "02-29" or year % 4 == 0]
 
 
 def _holiday_as(value: Any) -> Any:
@@ -85,6 +104,9 @@ def _window(period: Table) -> Table:
             table[key] = [int(one) for one in period[key]]
     if period.get("from") is not None:
         table["from"], table["to"] = str(period["from"]), str(period["to"])
+    for key in ("holidays", "holiday"):
+        if isinstance(period.get(key), bool):
+            table["holidays"] = period[key]
     if period.get("dates"):
         table["dates"] = list(_dates(period["dates"]))
     return table
@@ -126,7 +148,18 @@ def _component(component: Table, work: Translation, known: list[str]) -> Table:
     made = makers[kind](component, work)
     if "of" in made and isinstance(made["of"], list):
         made["of"] = [one for one in made["of"] if one in known] or made["of"]
+    condition = component.get("when") or component.get("if")
+    if isinstance(condition, str):
+        held = str(work.context.get(condition, "")).lower()
+        made["when"] = {"attribute": condition, "equals": held if held not in ("", "false", "no", "0") else "true"}
     return {"id": component["id"], "kind": kind, **made}
+
+
+def _covered(made: Table, periods: set[str]) -> None:
+    """A component that prices some periods only costs nothing in the others."""
+    prices = made.get("prices")
+    if made["kind"] == "energy" and isinstance(prices, dict) and "*" not in prices and periods - set(prices):
+        prices["*"] = ["0"] * max(len(tiers) for tiers in prices.values())
 
 
 def _energy(component: Table, work: Translation) -> Table:
@@ -142,25 +175,39 @@ def _energy(component: Table, work: Translation) -> Table:
     if component.get("dynamic") is not None:
         return {**table, **_dynamic(component, work)}
     prices = component.get("prices") or component.get("price")
-    if isinstance(prices, str):
-        prices = {"*": [prices]}
     if prices:
-        table["prices"] = {name: [tiers] if isinstance(tiers, str) else tiers for name, tiers in prices.items()}
+        table["prices"] = _prices(prices)
     if component.get("ladder"):
         table["ladder"] = _ladder(component["ladder"], work)
     return table
 
 
+def _prices(prices: Any) -> dict[str, list[str]]:
+    """Prices by period, one for each tier, as text."""
+    table = prices if isinstance(prices, dict) else {"*": prices}
+    return {
+        str(name): [str(one) for one in (tiers if isinstance(tiers, list) else [tiers])]
+        for name, tiers in table.items()
+    }
+
+
 def _dynamic(component: Table, work: Translation) -> Table:
     dynamic = component["dynamic"]
-    if dynamic is True:
+    if dynamic is True and any(name in work.context for name in ("dynamic", "prices", component["id"])):
         dynamic = _first(work.context, "dynamic", "prices", component["id"])
-    if isinstance(dynamic, dict) and "prices" in dynamic:
-        dynamic = dynamic["prices"]
-    pairs = dynamic.items() if isinstance(dynamic, dict) else [_pair(one) for one in dynamic]
+    if isinstance(dynamic, dict) and ("prices" in dynamic or "file" in dynamic):
+        dynamic = _first(dynamic, "prices", "file")
+    if dynamic is True or isinstance(dynamic, str):
+        if work.named is None:
+            raise NotUnderstoodError(f"no prices for component {component['id']!r}")
+        rows = list(csv.reader(io.StringIO(work.named("" if dynamic is True else dynamic))))
+        dynamic = [row for row in rows if row and row[0][:1].isdigit()]
+    pairs = [*dynamic.items()] if isinstance(dynamic, dict) else [_pair(one) for one in dynamic]
     name = f"{component['id']}.csv"
     work.series[name] = "".join(f"{stamp},{price}\n" for stamp, price in pairs)
-    return {"series": name, "series_minutes": work.minutes}
+    stamps = sorted({datetime.fromisoformat(str(stamp)) for stamp, _ in pairs})
+    step = min(((later - earlier).seconds // 60 or 1440 for earlier, later in pairwise(stamps)), default=0)
+    return {"series": name, "series_minutes": max(work.minutes, min(step, 1440))}
 
 
 def _pair(one: Any) -> tuple[str, str]:
@@ -169,6 +216,8 @@ def _pair(one: Any) -> tuple[str, str]:
 
 def _ladder(ladder: Table, work: Translation) -> Table:
     mode = ladder.get("mode", "graduated")
+    if mode == "by_total" and not ladder.get("classes"):
+        mode = "volume"
     by_period = ladder.get("scope") == "period" or isinstance(ladder.get("limits"), dict)
     unit, rounding = UNITS[ladder.get("limit_unit", "kWh")]
     allocate = "per_period" if by_period else ladder.get("allocate", "chronological")
@@ -177,9 +226,13 @@ def _ladder(ladder: Table, work: Translation) -> Table:
         table["round_limits"] = rounding
     if unit == "kWh_per_kw":
         table["kw"] = next((name for name in KW_NAMES if name in work.context), "demand_kw")
-    for key in ("limits", "limits_by_months"):
-        if ladder.get(key) is not None:
-            table[key] = ladder[key]
+    if ladder.get("limits") is not None:
+        limits = ladder["limits"]
+        by = {name: _texts(one) for name, one in limits.items()} if isinstance(limits, dict) else _texts(limits)
+        table["limits"] = by
+    if ladder.get("limits_by_months") is not None:
+        rows = ladder["limits_by_months"]
+        table["limits_by_months"] = [{**one, "limits": _texts(one["limits"])} for one in rows]
     if ladder.get("classes"):
         table["classes"] = [_class(one) for one in ladder["classes"]]
     if ladder.get("adders"):
@@ -187,9 +240,12 @@ def _ladder(ladder: Table, work: Translation) -> Table:
     return table
 
 
+def _texts(values: Any) -> list[str]:
+    return [str(value) for value in values if value is not None]
+
+
 def _class(one: Table) -> Table:
-    prices = one["prices"]
-    table: Table = {"prices": prices, "limits": one.get("limits") or []}
+    table: Table = {"prices": _prices(one["prices"]), "limits": _texts(one.get("limits") or [])}
     if one.get("up_to") is not None:
         table["up_to"] = str(one["up_to"])
     if one.get("volume") or one.get("mode") == "volume":
@@ -206,8 +262,16 @@ def _adders(adders: Any) -> Iterable[Table]:
     for one in [adders] if isinstance(adders, dict) else adders:
         kwh = _first(one, "kwh", "add", "amount", "adds")
         name = _first(one, "attribute", "when", "context", "if", "quantity", "per", default="household")
-        table: Table = {"attribute": name, "kwh": kwh}
-        least = next((one[key] for key in ("at_least", "min", "ge", "from", "over") if one.get(key) is not None), None)
+        bounds = one
+        if isinstance(name, dict):
+            (name, bound) = next(iter(name.items()))
+            bounds = bound if isinstance(bound, dict) else {"at_least": str(bound).lstrip(">= ")}
+        elif ">=" in name or ">" in name:
+            name, _, bound = name.replace(">=", ">").partition(">")
+            bounds = {"at_least": bound.strip()}
+        table: Table = {"attribute": name.strip(), "kwh": _texts(kwh) if isinstance(kwh, list) else str(kwh)}
+        names = ("at_least", "min", "ge", ">=", "from", "over")
+        least = next((bounds[key] for key in names if bounds.get(key) is not None), None)
         if least is not None:
             table["at_least"] = str(least)
         else:
@@ -222,35 +286,42 @@ def _fixed(component: Table, _work: Translation) -> Table:
         rows = component["by_total"]
         table["by_total"] = [{key: str(one[key]) for key in keys if one.get(key) is not None} for one in rows]
     else:
-        table["amount"] = _first(component, "amount", "price")
+        table["amount"] = str(_first(component, "amount", "price"))
     return table
 
 
 def _demand(component: Table, work: Translation) -> Table:
     table: Table = {}
-    blocks = component.get("blocks")
-    if isinstance(blocks, list) and blocks and isinstance(blocks[0], dict):
-        table["prices"] = [_first(one, "price", "amount") for one in blocks]
-        table["limits"] = [str(_first(one, "up_to", "limit")) for one in blocks[:-1]]
-    elif blocks or component.get("limits"):
-        table["prices"] = _first(component, "prices", "price")
-        table["limits"] = [str(one) for one in (component.get("limits") or blocks)]
+    blocks = component.get("blocks") or component.get("limits")
+    if isinstance(blocks, dict):
+        table["prices"], table["limits"] = _texts(blocks["prices"]), _texts(blocks["limits"])
+    elif isinstance(blocks, list) and blocks and isinstance(blocks[0], (dict, list)):
+        rows = [one if isinstance(one, dict) else {"up_to": one[0], "price": one[1]} for one in blocks]
+        table["prices"] = [str(_first(one, "price", "amount")) for one in rows]
+        table["limits"] = [str(_first(one, "up_to", "limit")) for one in rows[:-1]]
+    elif blocks:
+        prices = _first(component, "prices", "price")
+        table["prices"] = next(iter(_prices(prices).values()))
+        table["limits"] = _texts(blocks)
     else:
-        price = _first(component, "price", "prices", "amount")
-        table["price"] = price[0] if isinstance(price, list) else price
+        prices = _prices(_first(component, "price", "prices", "amount"))
+        table["price"] = next(iter(prices.values()))[0]
+        if "*" not in prices and not component.get("period"):
+            table["periods"] = list(prices)
     period = component.get("period") or component.get("periods")
     if period and period != "*":
         table["periods"] = [period] if isinstance(period, str) else list(period)
     ratchet = component.get("ratchet")
     if ratchet:
-        percent = _first(ratchet, "percent", "share") if isinstance(ratchet, dict) else str(ratchet)
-        table["ratchet_percent"] = _percentage(str(percent))
+        rule = ratchet if isinstance(ratchet, dict) else {"share": ratchet}
+        table["ratchet_percent"] = _percentage(str(_first(rule, "percent", "share", "ratio", "fraction")))
+        table["ratchet_months"] = int(_first(rule, "months", "lookback", "lookback_months", default=RATCHET_MONTHS))
     for name in ("minimum_kw", "min_kw", "minimum"):
         if component.get(name) is not None:
             table["minimum_kw"] = str(component[name])
     for name in ("window_min", "window", "minutes"):
         if component.get(name) is not None:
-            table["window_min"] = int(component[name])
+            table["window_min"] = max(int(component[name]), work.minutes)
     if component.get("round_kw") is not None or component.get("kw_decimals") is not None:
         table["round_kw"] = int(_first(component, "round_kw", "kw_decimals"))
     return table
@@ -266,12 +337,16 @@ def _percentage(text: str) -> str:
 
 def _percent(component: Table, _work: Translation) -> Table:
     of = component.get("of") or []
-    return {"percent": str(component["percent"]), "of": [of] if isinstance(of, str) else of}
+    table: Table = {"percent": str(component["percent"]), "of": [of] if isinstance(of, str) else of}
+    if component.get("included") or component.get("inclusive"):
+        table["included"] = True
+    return table
 
 
 def _minimum(component: Table, _work: Translation) -> Table:
     of = component.get("of") or []
-    return {"amount": _first(component, "amount", "minimum"), "of": [of] if isinstance(of, str) else of}
+    amount = str(_first(component, "amount", "minimum"))
+    return {"amount": amount, "per": component.get("per", "bill"), "of": [of] if isinstance(of, str) else of}
 
 
 def _pf_adjust(component: Table, _work: Translation) -> Table:
@@ -286,4 +361,6 @@ def _free_kwh(component: Table, _work: Translation) -> Table:
     table: Table = {"kwh": kwh, "of": of if isinstance(of, str) else of[0]}
     if component.get("price") is not None:
         table["price"] = str(component["price"])
+    if component.get("attribute"):
+        table.update({"attribute": component["attribute"], "equals": str(component.get("equals", "true"))})
     return table
