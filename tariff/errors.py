@@ -2,7 +2,8 @@
 
 TariffError
 ├── BookError       the book's text is wrong: file, line, key, and what was probably meant
-└── RatingError     a book that cannot price these slots or this energy; says which and what to do
+├── RatingError     a book that cannot price these slots or this energy; says which and what to do
+└── ImportRefusedError   a rate of another form that no book can say; names its field
 """
 
 
@@ -22,3 +23,12 @@ class BookError(TariffError):
 
 class RatingError(TariffError):
     """A slot, an energy or an attribute that the book cannot price; nothing is guessed in its place."""
+
+
+class ImportRefusedError(TariffError):
+    """A rate that cannot be made a book: ``field`` of the other form, and a ``hint`` what to do."""
+
+    def __init__(self, field: str, message: str, hint: str = "") -> None:
+        """Keep the field beside the readable text."""
+        super().__init__(f"{field}: {message}")
+        self.field, self.hint = field, hint

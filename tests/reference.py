@@ -149,6 +149,15 @@ def _events() -> list[tuple[Any, str]]:
     return [(event, re.findall(rf'{event.name} = "{event.value}"  # (.*)', source)[0]) for event in Event]
 
 
+def book_schema() -> str:
+    """The JSON schema of a tariff book."""
+    import json
+
+    from tariff import schema
+
+    return json.dumps(schema.book_schema(), ensure_ascii=False, indent=1) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "drivers.md": drivers,
     "pushes.md": pushes,
@@ -158,6 +167,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "payments.md": payments,
     "commands.md": commands,
     "settings.md": configuration,
+    "tariff-book.schema.json": book_schema,
     "command-lifecycle.md": lifecycle,
 }
 

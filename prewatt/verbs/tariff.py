@@ -1,49 +1,146 @@
-"""Check a tariff book, and show what it says."""
+"""Check tariff books, show what they say, price energy on them, compare them, and import rates of others."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from prewatt.options import FormOption, HomeOption
-from prewatt.output import Result, emit
+from prewatt.output import CHOSEN, Form, Result, emit, say
 
 PANEL = "work"
 group = typer.Typer(no_args_is_help=True, help=__doc__)
 
 BookArgument = Annotated[str, typer.Argument(metavar="BOOK", help="A file, or the name of a book.")]
+BooksArgument = Annotated[list[str], typer.Argument(metavar="BOOK...", help="Files, or names of books.")]
+AttributeOption = Annotated[
+    list[str] | None, typer.Option("--attribute", metavar="NAME=VALUE", help="What the account has, e.g. household=5.")
+]
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile",
+        exists=True,
+        dir_okay=False,
+        help="CSV of a day's shape (00:00,weight in equal steps) or of the period's slots (2026-01-01T00:00,kWh).",
+    ),
+]
+KvarhOption = Annotated[str, typer.Option("--kvarh", metavar="N", help="Reactive energy, for power factors.")]
 
 
 @group.command()
-def check(book: BookArgument, home: HomeOption = None, output: FormOption = None) -> None:
-    """Refuse a wrong book with file, line and a hint (exit 78); warn of what is legal and odd."""
-    from prewatt.rules import one_book
+def check(book: BooksArgument, home: HomeOption = None, output: FormOption = None) -> None:
+    """Refuse wrong books with file, line and a hint (exit 78); warn of what is legal and odd (exit 0).
 
-    found = one_book(home, book)
-    data = {"ok": True, "book": found.name, "hash": found.hash, "warnings": list(found.warnings)}
-    emit(Result("tariff check", data))
+    Warnings: limits that do not rise with an adder, tier prices that fall, windows that never hold, overlap or leave
+    a gap, holiday lists older than their version, versions without a component that their neighbours have, series
+    with holes, prices without a source.
+    """
+    from prewatt.tariffs import checked
+
+    data = checked(home, book)
+    columns = ("file", "line", "level", "code", "text", "hint")
+    emit(Result("tariff check", data, rows="findings", columns=columns))
+    for one in data["findings"]:
+        if one["level"] == "error":
+            say(f"error: {one['file']}:{one['line']}: {one['text']}" + (f"\n  try: {one['hint']}" * bool(one["hint"])))
+    if not data["ok"]:
+        raise typer.Exit(78)
 
 
 @group.command()
-def show(book: BookArgument, home: HomeOption = None, output: FormOption = None) -> None:
-    """Print a book's versions and their components."""
-    from prewatt.rules import one_book
+def show(
+    book: BookArgument,
+    at: Annotated[str, typer.Option("--at", metavar="DATE", help="Only the version in force on this day.")] = "",
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Print a book's versions: windows as day strips, components in words, where it was published, and its hash."""
+    from prewatt.tariffs import show_notes, shown
 
-    found = one_book(home, book)
-    rows: list[dict[str, Any]] = [
-        {"version": version.label, "from": version.start.isoformat(), "component": spec.id, "kind": spec.kind}
-        for version in found.versions
-        for spec in version.components
-    ]
-    data = {
-        "book": found.name,
-        "title": found.title,
-        "currency": found.currency,
-        "zone": found.zone,
-        "hash": found.hash,
-        "source": dict(found.source),
-        "components": rows,
-    }
-    emit(Result("tariff show", data, rows="components"))
+    data = shown(home, book, at)
+    columns = ("version", "component", "kind", "says")
+    emit(Result("tariff show", data, rows="components", columns=columns, notes=show_notes(data)))
+
+
+@group.command()
+def price(
+    book: BookArgument,
+    kwh: Annotated[str, typer.Option("--kwh", metavar="N", help="Energy of the period.")],
+    first: Annotated[str, typer.Option("--from", metavar="DATE", help="First day; default: this month's.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar="DATE", help="Day after the last one.")] = "",
+    profile: ProfileOption = None,
+    attribute: AttributeOption = None,
+    used: Annotated[
+        str, typer.Option("--used", metavar="N", help="kWh before, in the month or year of a ladder.")
+    ] = "0",
+    kvarh: KvarhOption = "",
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Price energy on a book and say of each line why: kWh, price, tier, hours, rule. Posts nothing."""
+    from prewatt.tariffs import attributes_of, priced
+
+    options = {"attributes": attributes_of(attribute or ()), "profile": profile, "used": used, "kvarh": kvarh}
+    data = priced(home, book, kwh, (first, last), options)
+    columns = ("id", "tier", "quantity", "unit", "price", "amount", "why")
+    emit(Result("tariff price", data, rows="lines", columns=columns))
+
+
+@group.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="A book; A@DATE is its version in force then.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="Another, or another version.")],
+    kwh: Annotated[str, typer.Option("--kwh", metavar="N", help="Energy of each month of the reference year.")] = "300",
+    year: Annotated[int, typer.Option("--year", help="The reference year; default: this one.")] = 0,
+    profile: ProfileOption = None,
+    attribute: AttributeOption = None,
+    kvarh: KvarhOption = "",
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Print the keys that differ between two books or versions, and what a year of the same energy costs on each."""
+    from prewatt.tariffs import attributes_of, differed
+
+    options = {"attributes": attributes_of(attribute or ()), "profile": profile, "year": year, "kvarh": kvarh}
+    data = differed(home, (before, after), kwh, options)
+    notes = tuple(f"{one['month']}  {one['before']}  {one['after']}  {one['difference']}" for one in data["months"])
+    emit(Result("tariff diff", data, rows="changes", columns=("key", "before", "after"), notes=notes))
+
+
+@group.command("import-urdb")
+def import_urdb(
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="JSON of the rate API.")],
+    zone: Annotated[str, typer.Option("--zone", help="Time zone of the utility: URDB has none.")],
+    allocate: Annotated[
+        str,
+        typer.Option("--allocate", help="Tiers by time of use: chronological, pro_rata or per_period. No default."),
+    ] = "",
+    label: Annotated[str, typer.Option("--label", help="Which rate of the file, if it has several.")] = "",
+    to: Annotated[Path | None, typer.Option("--to", metavar="BOOK", help="Write the book here.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a book that is there.")] = False,
+    output: FormOption = None,
+) -> None:
+    """Make a book of a rate of the OpenEI Utility Rate Database, and name every field that it does not say."""
+    from prewatt.tariffs import imported
+
+    options = {"zone": zone, "allocate": allocate, "label": label, "to": to, "force": force}
+    data = imported(file, options)
+    notes = () if to else tuple(data["text"].splitlines())
+    emit(Result("tariff import-urdb", data, rows="unmapped", columns=("field", "why"), notes=notes))
+
+
+@group.command()
+def schema(output: FormOption = None) -> None:
+    """Print the JSON schema of a book: what each table may hold. It checks form; `tariff check` also checks sense."""
+    import json
+
+    from tariff.schema import book_schema
+
+    if CHOSEN.get() in (Form.JSON, Form.NDJSON):
+        emit(Result("tariff schema", {"document": book_schema()}))
+    else:
+        typer.echo(json.dumps(book_schema(), ensure_ascii=False, indent=2))
 
 
 @group.command("list")
