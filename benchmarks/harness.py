@@ -37,11 +37,15 @@ class Options:
 
 @dataclass(slots=True)
 class Sample:
-    """One run: seconds of the measured part, what it computed (hashed, must not differ), further figures by name."""
+    """One run: seconds of the measured part, what it computed (hashed, must not differ), further figures by name.
+
+    ``cpu_s`` is the CPU time of the measured part, all threads; None: that of the whole method.
+    """
 
     wall_s: float
     result: object
     figures: dict[str, float] = field(default_factory=dict)
+    cpu_s: float | None = None
 
 
 Method = Callable[[Options], Sample]
@@ -53,6 +57,13 @@ def timed(work: Callable[[], object]) -> tuple[float, Any]:
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
+
+
+def clocked(work: Callable[[], object]) -> tuple[float, float, Any]:
+    """Wall seconds, CPU seconds of all threads and result of ``work``."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = work()
+    return time.perf_counter() - wall, time.process_time() - cpu, result
 
 
 def machine() -> dict[str, object]:
@@ -79,7 +90,7 @@ def child(methods: Mapping[str, Method], name: str, options: Options) -> None:
         json.dumps(
             {
                 "wall_s": sample.wall_s,
-                "cpu_s": time.process_time() - before,
+                "cpu_s": time.process_time() - before if sample.cpu_s is None else sample.cpu_s,
                 "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                 "result_hash": digest,
                 "figures": sample.figures,
@@ -117,10 +128,13 @@ def main(
     bars: Bars,
     prepare: Callable[[Options], None],
     rows: int,
+    compare: str = "wall_s",
+    absent: Mapping[str, str] | None = None,
 ) -> None:
     """Parse the command line and run: one method (in a child) or all of them (the report).
 
-    ``floors``: method -> the method that is its floor. ``bars``: medians by method -> the goals, want beside got.
+    ``floors``: method -> the method that is its floor, by ``compare``. ``bars``: medians by method -> the goals, want
+    beside got. ``absent``: methods that cannot run here -> why; the report names them.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("-o", "--output", choices=["json"], default="json")
@@ -139,11 +153,14 @@ def main(
         options = Options(asked.rows, Path(scratch), Path(scratch) / "prepared")
         options.prepared.mkdir()
         _start(module, PREPARE, options)
-        report = _report(module, [m for m in methods if not asked.only or m in asked.only], asked.runs, options)
+        left_out = {name: why for name, why in (absent or {}).items() if not asked.only or name in asked.only}
+        chosen = [m for m in methods if m not in left_out and (not asked.only or m in asked.only)]
+        report = _report(module, chosen, asked.runs, options)
+    report["left_out"] = left_out
     by_name = {m["name"]: m for m in report["methods"]}
     for name, floor in floors.items():
         if name in by_name and floor in by_name:
-            by_name[name]["x_floor"] = round(by_name[name]["wall_s"] / by_name[floor]["wall_s"], 3)
+            by_name[name]["x_floor"] = round(by_name[name][compare] / by_name[floor][compare], 3)
             report["ratios"][f"{name}/{floor}"] = by_name[name]["x_floor"]
     report["bar"] = bars(by_name)
     print(json.dumps(report, indent=1))

@@ -6,7 +6,7 @@ the same one again changes nothing.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -14,35 +14,30 @@ from itertools import groupby
 import numpy as np
 import pyarrow as pa
 
-from ingest.records import Channel, MeterPoint
+from ingest.records import Channel
+from storage import blocks
 from storage.accruals import settle
 from storage.codec import canonical, revive
+from storage.customers import Customer as Customer
+from storage.customers import Run as Run
+from storage.customers import plan_run as plan_run
+from storage.customers import span_of as span_of
 from storage.folds import Quality, carried, gather
 from storage.positions import billable, measured
-from storage.records import Account, Install, OpenPeriod, Posting, StoredBill
+from storage.records import OpenPeriod, Posting, StoredBill
 from storage.store import Store
 from storage.unit import Unit
 from storage.usage import ESTIMATED, Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
 from storage.writer import Priority
 from tariff import gas, statement
-from tariff.calendar import to_utc
 from tariff.model import Book
 from tariff.records import Bill, MissingSpan
-from tariff.statement import Usage, ladder_start, period_of
+from tariff.statement import Usage, ladder_start
 
 REVENUE = "revenue:energy"
 AFTER = timedelta(days=800)  # how far past a period the end of a file meter is looked for
 SLICE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """Whom a bill is for: an account, or a meter without one when only a computation is asked for."""
-
-    account: str
-    book: Book
-    attributes: Mapping[str, str]
-    closed: datetime | None
+LOOK_ROWS = 1 << 18  # hourly intervals that are held at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,10 +53,38 @@ class Basis:
     guess: Bool
 
 
-def span_of(book: Book, period: str) -> tuple[datetime, datetime]:
-    """The UTC span of the billing period that begins in local month ``YYYY-MM``; ValueError for other text."""
-    first = datetime.fromisoformat(f"{period}-01").replace(day=book.cycle_day)
-    return period_of(book, to_utc(first, book.zone))
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The bills of some neighbouring accounts: how many intervals they rest on, how many accounts are through."""
+
+    bills: tuple[Bill, ...]
+    reads: int
+    done: int
+
+
+def looks(store: Store, run: Run) -> Iterator[Look]:
+    """The bills of a run in order of account, some accounts at a time: memory does not grow with their number.
+
+    Accounts with nothing in the period get none.
+    """
+    done = 0
+    while done < len(run.customers):
+        first = run.customers[done]
+        some = run.customers[done : done + _together(first, run.spans[first.book.hash])]
+        bills: list[Bill] = []
+        reads = 0
+        for _, group in groupby(sorted(some, key=lambda one: one.book.hash), key=lambda one: one.book.hash):
+            same = list(group)
+            found, counted = _look(store, run.master, same, run.spans[same[0].book.hash])
+            bills, reads = bills + found, reads + counted
+        done += len(some)
+        yield Look(tuple(sorted(bills, key=lambda bill: bill.account)), reads, done)
+
+
+def _together(customer: Customer, span: tuple[datetime, datetime]) -> int:
+    """How many accounts are billed from one look at the lake: as their intervals fit into it."""
+    days = (span[1] - ladder_start(customer.book, span[0])).days
+    return max(1, LOOK_ROWS // (24 * max(1, days)))
 
 
 def compute(
@@ -72,58 +95,30 @@ def compute(
     book: str | None = None,
     account: str | None = None,
 ) -> list[Bill]:
-    """Compute the bills of ``period`` (YYYY-MM), by account, each on its own book or all on ``book``.
-
-    With ``book`` meters without an account are billed too, under their own number. Accounts with nothing in the period
-    are left out. Raises KeyError for a book or account that does not exist, ValueError for a period that is none.
-    """
-    datetime.fromisoformat(f"{period}-01")
-    installs, points, accounts = store.read(lambda r: (r.find(Install), r.find(MeterPoint), r.find(Account)))
-    known = {one.account: one for one in accounts}
-    if book is not None:
-        free = _unassigned(points, installs, known)
-        installs = [*installs, *free]
-    master = Master(installs, points)
-    if account is not None and account not in master.by_account and account not in known:
-        raise KeyError(account)
-    customers = []
-    for name in sorted(master.by_account) if account is None else [account]:
-        own = known.get(name)
-        tariff = books[book] if book is not None else books[own.book] if own is not None else None
-        if tariff is not None:
-            customers.append(Customer(name, tariff, own.attributes if own else {}, own.closed if own else None))
-    customers.sort(key=lambda one: (one.book.hash, one.account))
-    bills = []
-    for _, group in groupby(customers, key=lambda one: one.book.hash):
-        same = list(group)
-        bills += bills_of(store, master, same, span_of(same[0].book, period))
-    return sorted(bills, key=lambda bill: bill.account)
-
-
-def _unassigned(
-    points: Sequence[MeterPoint], installs: Sequence[Install], known: Mapping[str, Account]
-) -> list[Install]:
-    """Installs of meters that nobody has, each at an account of its own name."""
-    taken = {install.meter_id for install in installs}
-    return [
-        Install(point.meter_id, point.meter, point.meter, point.serial, datetime(1970, 1, 1))
-        for point in points
-        if point.meter_id not in taken and point.meter not in known
-    ]
+    """All bills of ``period``, by account; see ``plan_run`` and ``looks``."""
+    run = plan_run(store, period, books, book=book, account=account)
+    return [bill for look in looks(store, run) for bill in look.bills]
 
 
 def bills_of(
     store: Store, master: Master, customers: Sequence[Customer], span: tuple[datetime, datetime]
 ) -> list[Bill]:
-    """Bills of customers of one book for one period, from one look at the lake; none for those with nothing in it."""
-    if not customers:
-        return []
+    """Bills of customers of one book for one period; none for those with nothing in it."""
+    step = _together(customers[0], span) if customers else 1
+    parts = (customers[at : at + step] for at in range(0, len(customers), step))
+    return [bill for part in parts for bill in _look(store, master, part, span)[0]]
+
+
+def _look(
+    store: Store, master: Master, customers: Sequence[Customer], span: tuple[datetime, datetime]
+) -> tuple[list[Bill], int]:
+    """Bills of customers of one book from one look at the lake, and how many intervals of the period it found."""
     begin = ladder_start(customers[0].book, span[0])
     meters = sorted({meter for one in customers for meter in master.meters(one.account)})
-    energies = Energies.of(gather(store, meters, begin, span[1], None))
+    energies = blocks.energies(store, {meter: master.slot_min(meter) for meter in meters}, begin, span[1])
     last = _file_ends(store, master, energies, meters, span[1])
     bills = (_bill(master, customer, span, energies, last) for customer in customers)
-    return [bill for bill in bills if bill is not None]
+    return [bill for bill in bills if bill is not None], int((energies.end > ms_of(span[0])).sum())
 
 
 def bill_of(

@@ -203,17 +203,22 @@ class Store:
         """The index that tells new slots from stored ones, for "reads" or "intervals"."""
         return self._slots[name]
 
+    def sources(
+        self, name: str, start: datetime, end: datetime, span: tuple[int, int] | None
+    ) -> tuple[list[manifest.LakeFile], pa.Table]:
+        """Lake files that may hold slots in [start, end) of meters in ``span``, and all open batches, of one moment."""
+
+        def snapshot(reader: Reader) -> tuple[list[manifest.LakeFile], pa.Table]:
+            files = plane.covering(reader.connection, name, to_ms(start), to_ms(end), span)
+            return files, self.tail(name, reader)
+
+        return self.read(snapshot)
+
     def _rows(
         self, name: str, start: datetime, end: datetime, meter_ids: Sequence[int] | None, channel: int | None
     ) -> pa.Table:
-        low, high = to_ms(start), to_ms(end)
-        where, span = plane.window(dataset(name), low, high, meter_ids, channel)
-
-        def snapshot(reader: Reader) -> tuple[list[manifest.LakeFile], pa.Table]:
-            files = plane.covering(reader.connection, name, low, high, span)
-            return files, self.tail(name, reader)
-
-        files, tail = self.read(snapshot)
+        where, span = plane.window(dataset(name), to_ms(start), to_ms(end), meter_ids, channel)
+        files, tail = self.sources(name, start, end, span)
         return plane.collect(self.lake.root, files, tail, name, where)
 
     def close(self) -> None:

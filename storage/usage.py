@@ -130,6 +130,10 @@ class Master:
         """The account's slot length in the period that starts at ``start``."""
         return slot_min(start, [self.points.get(meter) for meter in self.meters(account)])
 
+    def slot_min(self, meter_id: int) -> int:
+        """The meter's own slot length."""
+        return slot_min(EPOCH, [self.points.get(meter_id)])
+
     def name(self, meter_id: int) -> str:
         """The utility's number of a meter."""
         point = self.points.get(meter_id)
