@@ -5,20 +5,35 @@ nobody, instead of the next request. Nothing is sent twice. An answer whose tran
 counted; transaction ids run on across connections, so that a gateway that replays an old one is recognised.
 
 Where several requests are under way at once (``pipelined``) a time-out of one closes nothing while others are answered:
-the transaction id tells a late answer. When such a connection does end, its oldest request hears why, the others hear
-``line_closed``: they may be asked again and nobody is blamed.
+the transaction id tells a late answer. What is asked in one turn of the event loop leaves in one write. When such a
+connection does end, its oldest request hears why, the others hear ``line_closed``: they may be asked again and nobody
+is blamed.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from ingest.ports import Stream, Transport
 from ingest.wire.modbus import Frame, Refusal, TcpFramer, adu, check
 
 READ_LIMIT = 65536
 _CLOSING = frozenset({"bad_answer", "bad_count"})  # refusals after which the stream is no longer trusted
-_LATE = Refusal("timeout")
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """Requests to one unit that left together: who waits, what came, and when patience ends."""
+
+    done: "asyncio.Future[Refusal | None]"
+    stream: Stream
+    number: int
+    left: int
+    rings: int
+    heard: int
+    frames: dict[int, Frame] = field(default_factory=dict)
 
 
 class Connection:
@@ -47,8 +62,12 @@ class Connection:
         self._stream: Stream | None = None
         self._framer = TcpFramer()
         self._reader: asyncio.Task[None] | None = None
-        self._waiting: dict[int, asyncio.Future[Frame | Refusal]] = {}
+        self._writer: asyncio.Task[None] | None = None
+        self._out: list[bytes] = []
+        self._waiting: dict[int, _Asked] = {}
         self._tid = 0
+        self._number = 0
+        self._newest = 0
         self._heard = 0
         self._opening = asyncio.Lock()
         self._free_at: dict[int, float] = {}
@@ -62,6 +81,24 @@ class Connection:
         (nothing was sent), ``timeout``, ``closed``, ``line_closed`` (by another's doing), ``half_frame``,
         ``bad_frame``, ``wrong_unit``, those of ``check``.
         """
+        found = await self._ask(unit, (pdu,), timeout_s, generation)
+        return found if isinstance(found, Refusal) else found[0]
+
+    async def ask_all(self, unit: int, pdus: Sequence[bytes], *, timeout_s: float) -> list[bytes] | Refusal:
+        """The data that answer ``pdus``, in their order, or the first refusal; together where the peer allows."""
+        if self._pipelined and not self._gap_s:
+            return await self._ask(unit, pdus, timeout_s)
+        found: list[bytes] = []
+        for pdu in pdus:
+            data = await self.ask(unit, pdu, timeout_s=timeout_s)
+            if isinstance(data, Refusal):
+                return data
+            found.append(data)
+        return found
+
+    async def _ask(
+        self, unit: int, pdus: Sequence[bytes], timeout_s: float, generation: int = 0
+    ) -> list[bytes] | Refusal:
         if self._stream is None and not generation:
             async with self._opening:
                 if self._stream is None:
@@ -71,47 +108,88 @@ class Connection:
         stream = self._stream
         if stream is None or (generation and generation != self.generation):
             return Refusal("unreachable", f"{self._host}:{self._port} is not connected")
-        tid = self._next_tid()
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Frame | Refusal] = loop.create_future()
-        self._waiting[tid] = answer
-        bell = loop.call_later(timeout_s, self._ring, answer, stream, self._heard)
-        done = False
+        self._number += 1
+        rings = len(self._waiting) + len(pdus) - 1 if self._pipelined else 0
+        asked = _Asked(loop.create_future(), stream, self._number, len(pdus), rings, self._heard)
+        tids = [self._next_tid(asked) for _ in pdus]
+        bell = loop.call_later(timeout_s, self._ring, asked, timeout_s)
+        over = False
         try:
-            await stream.write(adu(tid, unit, pdu))
-            result = await answer
-            done = True
+            await self._send(stream, b"".join(map(adu, tids, [unit] * len(pdus), pdus)))
+            refusal = await asked.done
+            over = True
         except OSError as error:
-            return Refusal("timeout" if answer.done() else "closed", str(error))
+            return Refusal("timeout" if asked.done.done() else "closed", str(error))
         finally:
             bell.cancel()
-            self._waiting.pop(tid, None)
-            if not done:
+            for tid in tids:
+                self._waiting.pop(tid, None)
+            if not over:
                 self._drop(stream)
-        if result is _LATE:
-            half = self._framer.half
-            return Refusal("half_frame" if half else "timeout", f"no answer within {timeout_s:g} s")
-        return self._checked(stream, unit, pdu, result)
+        if refusal is not None:
+            return refusal
+        found: list[bytes] = []
+        for tid, pdu in zip(tids, pdus, strict=True):
+            data = self._checked(stream, unit, pdu, asked.frames[tid])
+            if isinstance(data, Refusal):
+                return data
+            found.append(data)
+        return found
 
-    def _next_tid(self) -> int:
-        """The next transaction id that nobody waits for."""
+    async def _send(self, stream: Stream, data: bytes) -> None:
+        """Write now, or (pipelined) with all that is asked in this turn of the loop."""
+        if not self._pipelined:
+            await stream.write(data)
+            return
+        self._out.append(data)
+        if len(self._out) == 1:
+            asyncio.get_running_loop().call_soon(self._flush, stream)
+
+    def _flush(self, stream: Stream) -> None:
+        data, self._out = b"".join(self._out), []
+        if stream is not self._stream:
+            return  # closed meanwhile: who waited on it knows
+        send = getattr(stream, "send", None)
+        if send is not None:
+            send(data)
+        else:
+            self._writer = asyncio.get_running_loop().create_task(self._write(stream, data))
+
+    async def _write(self, stream: Stream, data: bytes) -> None:
+        try:
+            await stream.write(data)
+        except OSError:
+            self._drop(stream)
+
+    def _next_tid(self, asked: _Asked) -> int:
+        """The next transaction id that nobody waits for, now waited for by ``asked``."""
         while True:
             self._tid = self._tid % 0xFFFF + 1
             if self._tid not in self._waiting:
+                self._waiting[self._tid] = asked
                 return self._tid
 
-    def _ring(self, answer: "asyncio.Future[Frame | Refusal]", stream: Stream, heard: int) -> None:
-        """The time of one request is over: close, unless other requests were answered meanwhile in whole frames."""
-        if answer.done():
-            return
-        answer.set_result(_LATE)
-        if not self._pipelined or self._heard == heard or self._framer.half:
-            self._drop(stream)
+    def _ring(self, asked: _Asked, timeout_s: float) -> None:
+        """The time of one request is over.
 
-    def _checked(self, stream: Stream, unit: int, pdu: bytes, result: Frame | Refusal) -> bytes | Refusal:
+        A pipelined gateway may have been busy with those before it: while answers come, and none to a later request,
+        it is given the time of as many. A silent connection, or one in the middle of a frame, is closed.
+        """
+        if asked.done.done():
+            return
+        silent = self._heard == asked.heard
+        if asked.rings > 0 and not silent and self._newest < asked.number:
+            asked.rings, asked.heard = asked.rings - 1, self._heard
+            asyncio.get_running_loop().call_later(timeout_s, self._ring, asked, timeout_s)
+            return
+        half = self._framer.half
+        asked.done.set_result(Refusal("half_frame" if half else "timeout", f"no answer within {timeout_s:g} s"))
+        if not self._pipelined or silent or half:
+            self._drop(asked.stream)
+
+    def _checked(self, stream: Stream, unit: int, pdu: bytes, result: Frame) -> bytes | Refusal:
         """Judge a frame: unit first, then function, count and echo; a doubtful one closes the connection."""
-        if isinstance(result, Refusal):
-            return result
         if result.unit != unit:
             self._drop(stream)
             return Refusal("wrong_unit", f"unit {result.unit} answers for {unit}")
@@ -130,12 +208,12 @@ class Connection:
 
     async def close(self) -> None:
         """Close, and let the reading task end."""
-        reader = self._reader
+        tasks = [task for task in (self._reader, self._writer) if task is not None]
         if self._stream is not None:
             self._drop(self._stream)
-        if reader is not None:
+        for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
-                await reader
+                await task
 
     async def _open(self) -> None:
         with contextlib.suppress(OSError, TimeoutError):
@@ -151,12 +229,7 @@ class Connection:
         try:
             while data := await stream.read(READ_LIMIT):
                 for frame in framer.feed(data):
-                    self._heard += 1
-                    waiter = self._waiting.get(frame.tid)
-                    if waiter is None or waiter.done():
-                        self.dropped["stale_answer"] += 1
-                    else:
-                        waiter.set_result(frame)
+                    self._take(frame, stream)
                 if framer.broken:
                     reason = framer.broken
                     break
@@ -165,6 +238,18 @@ class Connection:
         except OSError:
             reason = "closed"
         self._drop(stream, reason)
+
+    def _take(self, frame: Frame, stream: Stream) -> None:
+        self._heard += 1
+        asked = self._waiting.get(frame.tid)
+        if asked is None or asked.done.done() or frame.tid in asked.frames or asked.stream is not stream:
+            self.dropped["stale_answer"] += 1
+            return
+        asked.frames[frame.tid] = frame
+        asked.left -= 1
+        if not asked.left:
+            self._newest = max(self._newest, asked.number)
+            asked.done.set_result(None)
 
     def _drop(self, stream: Stream, reason: str = "closed") -> None:
         """Close ``stream``; the oldest that waits on it hears ``reason``. A newer connection is left alone."""
@@ -176,8 +261,8 @@ class Connection:
             self._reader.cancel()
         self._reader = None
         where = f"{self._host}:{self._port}"
-        blamed = not all(waiter.done() is False for waiter in self._waiting.values())
-        for waiter in self._waiting.values():
-            if not waiter.done():
-                waiter.set_result(Refusal("line_closed" if blamed else reason, where))
+        blamed = any(asked.done.done() and asked.done.result() for asked in self._waiting.values())
+        for asked in self._waiting.values():
+            if not asked.done.done():
+                asked.done.set_result(Refusal("line_closed" if blamed else reason, where))
                 blamed = True

@@ -8,6 +8,7 @@ state can be read back. Nothing that the wire says raises.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from ingest import drivers as installed
 from ingest.errors import ProfileError, WireRefusal
@@ -36,6 +37,13 @@ from ingest.wire.registers import Block, step
 
 LATE_SHARE = 12  # a read counts for its slot's end within a twelfth of the slot (5 min of an hour)
 _CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT))
+
+
+@lru_cache(maxsize=1024)
+def _counted(driver: ModbusDriver) -> tuple[tuple[Register, Channel, int], ...]:
+    """The driver's energy registers with their channel and resolution."""
+    known = {register.quantity: register for register in driver.registers}
+    return tuple((known[q], channel, step(known[q])) for q, channel in _CHANNELS if q in known)
 
 
 class ModbusLink:
@@ -143,15 +151,12 @@ class ModbusLink:
         """The registers of the visit as reads, each checked against time and the last believed value."""
         flags = self._slot_flags(visit, slot_end)
         reads: list[MeterRead] = []
-        by_quantity = {register.quantity: register for register in visit.driver.registers}
-        for quantity, channel in _CHANNELS:
-            register = by_quantity.get(quantity)
-            if register is None:
-                continue
+        for register, channel, step_wh in _counted(visit.driver):
+            quantity = register.quantity
             value = visit.values.get(quantity)
             if value is None:
                 visit.found("not_available", f"{quantity.value} has no value")
-            elif (read := await self._believed(visit, register, channel, value)) is not None:
+            elif (read := await self._believed(visit, register, channel, value, step_wh)) is not None:
                 register_wh, suspect = read
                 reads.append(MeterRead(visit.point.meter_id, channel, slot_end, register_wh, int(flags | suspect)))
         return tuple(reads)
@@ -170,10 +175,10 @@ class ModbusLink:
         return Flag.UNCERTAIN
 
     async def _believed(
-        self, visit: Visit, register: Register, channel: Channel, value: int
+        self, visit: Visit, register: Register, channel: Channel, value: int, step_wh: int
     ) -> tuple[int, Flag] | None:
         """The value and its flag; an implausible one is read again: the same is suspect, another one is refused."""
-        point, step_wh = visit.point, step(register)
+        point = visit.point
         verdict = self._watch.verdict(point, channel, value, self._clock.now(), step_wh=step_wh)
         if not verdict and not self._asked_twice(visit, channel, value, step_wh):
             self._watch.believe(point, channel, value, self._clock.now())

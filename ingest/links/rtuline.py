@@ -10,6 +10,7 @@ sent answer nothing and are dropped.
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Sequence
 
 from ingest.ports import Stream, Transport
 from ingest.wire.modbus import Frame, Refusal, check
@@ -67,6 +68,16 @@ class RtuConnection:
             result = await self._exchange(stream, unit, pdu, timeout_s)
             self._free_at[-1] = asyncio.get_running_loop().time() + self._gap_s
             return result
+
+    async def ask_all(self, unit: int, pdus: Sequence[bytes], *, timeout_s: float) -> list[bytes] | Refusal:
+        """The data that answer ``pdus``, one after the other, or the first refusal."""
+        found: list[bytes] = []
+        for pdu in pdus:
+            data = await self.ask(unit, pdu, timeout_s=timeout_s)
+            if isinstance(data, Refusal):
+                return data
+            found.append(data)
+        return found
 
     def _still_owed(self, key: tuple[int, int, int]) -> bool:
         """Whether an answer that looks like this one may still come."""

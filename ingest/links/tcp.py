@@ -77,6 +77,11 @@ class TcpStream(asyncio.Protocol):
             if self._ended:
                 raise ConnectionResetError("the connection is closed")
 
+    def send(self, data: bytes) -> None:
+        """Hand over ``data`` without waiting; what a closed connection gets is lost, and its reader sees the end."""
+        if self._transport is not None and not self._ended and not self._transport.is_closing():
+            self._transport.write(data)
+
     def close(self) -> None:
         """Close at once; what was not sent is dropped, so that no late request leaves this host."""
         if self._transport is not None:

@@ -4,7 +4,9 @@ A visit reads the identity first (or in the same block) and believes nothing tha
 ``WireRefusal`` and stay inside ``links``.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from ingest.errors import WireRefusal
@@ -25,7 +27,30 @@ class Line(Protocol):
     generation: int
 
     async def ask(self, unit: int, pdu: bytes, *, timeout_s: float, generation: int = 0) -> bytes | Refusal: ...
+    async def ask_all(self, unit: int, pdus: Sequence[bytes], *, timeout_s: float) -> list[bytes] | Refusal: ...
     async def pause(self, unit: int, gap_s: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Reads:
+    """The requests of one visit and how their answers are read: the identity, then the values, per answer."""
+
+    pdus: tuple[bytes, ...]
+    identity: tuple[tuple[Callable[[bytes], int | None], ...], ...]
+    values: tuple[tuple[tuple[Quantity, Callable[[bytes], int | None]], ...], ...]
+
+
+@lru_cache(maxsize=1024)
+def _reads(driver: ModbusDriver, quantities: tuple[Quantity, ...]) -> _Reads:
+    blocks = visit_plan(driver, quantities)
+    return _Reads(
+        tuple(read_request(block.function, block.address, block.count) for block in blocks),
+        tuple(tuple(block.reader(r) for r in block.registers if r.quantity is Quantity.IDENTITY) for block in blocks),
+        tuple(
+            tuple((r.quantity, block.reader(r)) for r in block.registers if r.quantity is not Quantity.IDENTITY)
+            for block in blocks
+        ),
+    )
 
 
 @dataclass(slots=True)
@@ -44,14 +69,21 @@ class Visit:
 
     async def read(self, quantities: tuple[Quantity, ...] = ()) -> None:
         """Fill ``values`` (all of them, or only ``quantities``), identity first; WireRefusal ends the visit."""
-        for block in visit_plan(self.driver, quantities):
-            data = await self.block(block)
-            for register in block.registers:
-                if register.quantity is Quantity.IDENTITY:
-                    self._identify(block.value(register, data))
-            for register in block.registers:
-                if register.quantity is not Quantity.IDENTITY:
-                    self.values[register.quantity] = block.value(register, data)
+        plan = _reads(self.driver, quantities)
+        for number, data in enumerate(await self._answers(plan.pdus)):
+            for identity in plan.identity[number]:
+                self._identify(identity(data))
+            for quantity, read in plan.values[number]:
+                self.values[quantity] = read(data)
+
+    async def _answers(self, pdus: Sequence[bytes]) -> Sequence[bytes]:
+        """The answers to the visit's requests, all of them before any is believed."""
+        if self.driver.gap_ms or len(pdus) == 1:
+            return [await self.ask(pdu) for pdu in pdus]
+        found = await self.connection.ask_all(self.point.unit, pdus, timeout_s=self.timeout_s)
+        if isinstance(found, Refusal):
+            raise WireRefusal(found.reason, found.detail)
+        return found
 
     async def block(self, block: Block) -> bytes:
         """The bytes of one read request."""

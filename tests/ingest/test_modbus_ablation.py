@@ -140,7 +140,9 @@ def _trusting(request: bytes, response: bytes) -> bytes:
     return response[2:] if request[0] < 5 else response[1:]
 
 
-async def _believes(self: ModbusLink, visit: Visit, register: object, channel: Channel, value: int) -> object:
+async def _believes(
+    self: ModbusLink, visit: Visit, register: object, channel: Channel, value: int, step_wh: int
+) -> object:
     return value, 0
 
 
