@@ -1,7 +1,8 @@
 """An amount of money goes in, the Wh that it buys come out: the exact inverse of the bill, whatever the book says.
 
 The bill's total rises with energy, so the largest energy whose bill stays within the money is found by halving;
-ladders, taxes on taxes and roundings need no formula of their own. Fixed charges fall on the period's first purchase.
+ladders, taxes on taxes, rebates and roundings need no formula of their own. Fixed charges fall on the period's first
+purchase.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from datetime import datetime
 
 import numpy as np
 
+from tariff.errors import RatingError
 from tariff.evaluation import evaluate, totals
 from tariff.model import Book
 from tariff.periods import period_of
@@ -17,15 +19,31 @@ from tariff.plan import MAX_SLOT_WH, Plan, compile
 from tariff.slots import Slots
 from tariff.step import settle
 
+MAX_MONTHS = 120  # without a purchase; a longer pause is asked to be settled by hand
+
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """What one purchase buys: ``wh``, what it costs, and what is left over because the next Wh costs more."""
+    """What one purchase buys: ``wh``, what it costs, and what is left over because the next Wh costs more.
+
+    ``cost_micro`` holds ``fixed_micro``, the charges that do not depend on energy. The parts add up to the payment.
+    """
 
     wh: int
     cost_micro: int
     arrears_micro: int
     change_micro: int
+    emergency_micro: int = 0
+    fixed_micro: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Debts:
+    """What a purchase pays before energy: emergency credit in full, then up to ``percent`` of the money for arrears."""
+
+    arrears_micro: int = 0
+    percent: int = 0
+    emergency_micro: int = 0
 
 
 def vend(
@@ -35,28 +53,47 @@ def vend(
     *,
     bought_wh: int = 0,
     first: bool = True,
+    since: datetime | None = None,
     attributes: Mapping[str, str] | None = None,
-    arrears_micro: int = 0,
-    arrears_percent: int = 0,
+    debts: Debts = Debts(),
+    step_wh: int = 1,
 ) -> Sale:
     """Energy for ``money_micro`` at the UTC instant ``at``, after ``bought_wh`` of the same billing period.
 
-    ``first``: the period's first purchase, which bears its fixed charges. Up to ``arrears_percent`` of the money goes
-    to ``arrears_micro`` first. A purchase that cannot pay the fixed charges buys nothing and returns all of the rest.
+    ``first``: the period's first purchase, which bears its fixed charges; with ``since``, the purchase before, that is
+    known by itself and the charges of periods without a purchase come with it. Energy is sold in whole ``step_wh``
+    (100 for a token of 0.1 kWh). A purchase that cannot pay the fixed charges buys nothing and returns all of the rest.
     """
-    share = min(arrears_micro, money_micro * arrears_percent // 100)
-    purse = money_micro - share
+    emergency = min(debts.emergency_micro, money_micro)
+    share = min(debts.arrears_micro, money_micro * debts.percent // 100, money_micro - emergency)
+    purse = money_micro - emergency - share
     start, end = period_of(book, at)
     plan = compile(book, start, end, 60, attributes)
     slot = min(plan.slots - 1, int((at - start).total_seconds() // 3600))
+    own = since < start if since is not None else first
+    fixed = (_total(plan, 0, 0) if own else 0) + (_missed(book, since, start, attributes) if since is not None else 0)
+    before = _total(plan, slot, bought_wh) - fixed
 
-    def total(wh: int) -> int:
-        return _total(plan, slot, wh)
+    def cost(wh: int) -> int:
+        return _total(plan, slot, bought_wh + wh) - before
 
-    before = total(bought_wh) - (total(0) if first else 0)
-    wh = _largest(lambda more: total(bought_wh + more) - before <= purse, MAX_SLOT_WH - bought_wh)
-    cost = total(bought_wh + wh) - before if wh else 0
-    return Sale(wh, cost, share, purse - cost)
+    steps = _largest(lambda count: cost(count * step_wh) <= purse, (MAX_SLOT_WH - bought_wh) // step_wh)
+    wh = steps * step_wh if purse > 0 else 0  # not the Wh that a rounding gives away
+    spent = cost(wh) if wh else 0
+    return Sale(wh, spent, share, purse - spent, emergency, fixed if wh else 0)
+
+
+def _missed(book: Book, since: datetime, start: datetime, attributes: Mapping[str, str] | None) -> int:
+    """Micro-units of the bills without energy between the period of ``since`` and the one that begins at ``start``."""
+    total = 0
+    at = period_of(book, since)[1]
+    for _ in range(MAX_MONTHS):
+        if at >= start:
+            return total
+        end = period_of(book, at)[1]
+        total += _total(compile(book, at, end, 60, attributes), 0, 0)
+        at = end
+    raise RatingError(f"the last purchase was more than {MAX_MONTHS} periods ago: settle the fixed charges by hand")
 
 
 def _total(plan: Plan, slot: int, wh: int) -> int:

@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 from ingest.errors import IngestError
 from ingest.rollover import Reading, consumed
 from tariff import explain, gas, money
+from tariff.errors import RatingError
 from tariff.late_fee import LateFeeRule, late_fee
-from tariff.vend import vend
+from tariff.vend import Debts, vend
+from tests.tariff.making import made
 from tests.tariff.months import month, shipped
 
 AT = datetime(2025, 3, 10, 4)  # noon in Shanghai: peak
+SINCE = (datetime(2024, 12, 20), datetime(2025, 2, 20), datetime(2025, 3, 1))
+FEE = {"id": "fee", "kind": "fixed", "amount": "1"}
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -40,12 +44,47 @@ def test_fixed_charges_fall_on_the_first_purchase() -> None:
 
 
 def test_arrears_take_their_share() -> None:
-    sale = vend(shipped("demo"), AT, 50_000_000, first=False, arrears_micro=80_000_000, arrears_percent=30)
-    assert sale.arrears_micro == 15_000_000
-    assert (
-        vend(shipped("demo"), AT, 50_000_000, first=False, arrears_micro=1_000_000, arrears_percent=30).arrears_micro
-        == 1_000_000
-    )
+    owed = Debts(arrears_micro=80_000_000, percent=30)
+    assert vend(shipped("demo"), AT, 50_000_000, first=False, debts=owed).arrears_micro == 15_000_000
+    little = Debts(arrears_micro=1_000_000, percent=30)
+    assert vend(shipped("demo"), AT, 50_000_000, first=False, debts=little).arrears_micro == 1_000_000
+
+
+def test_emergency_credit_is_repaid_first() -> None:
+    owed = Debts(arrears_micro=80_000_000, percent=30, emergency_micro=20_000_000)
+    sale = vend(shipped("demo"), AT, 50_000_000, first=False, debts=owed)
+    assert (sale.emergency_micro, sale.arrears_micro) == (20_000_000, 15_000_000)
+    assert sale.cost_micro + sale.change_micro == 15_000_000
+    short = vend(shipped("demo"), AT, 15_000_000, first=False, debts=owed)
+    assert (short.emergency_micro, short.arrears_micro, short.wh) == (15_000_000, 0, 0)
+
+
+def test_months_without_a_purchase_bear_their_fixed_charges() -> None:
+    """6.00 and 6 % VAT a month: three months for who bought last in December, one for February, none for March."""
+    charges = {since: vend(shipped("demo"), AT, 50_000_000, since=since).fixed_micro for since in SINCE}
+    assert list(charges.values()) == [3 * 6_360_000, 6_360_000, 0]
+    with pytest.raises(RatingError, match="settle the fixed charges by hand"):
+        vend(made(FEE, cycle_months=1, version={"from": "2000-01-01"}), AT, 1, since=datetime(2010, 1, 1))
+
+
+def test_energy_is_sold_in_whole_steps() -> None:
+    sale = vend(shipped("demo"), AT, 50_000_000, step_wh=100)
+    assert sale.wh == 58_800
+    assert sale.change_micro > 0
+
+
+def test_the_prepaid_rebate_of_bangladesh() -> None:
+    """2024, LT-A: 75 kWh at 5.26, then 7.20; half a percent back, 5 % VAT on what is left: 1000.00 buys 156.77 kWh."""
+    ladder = {"reset": "month", "limits": ["75", "200"]}
+    rows = [
+        {"id": "energy", "kind": "energy", "prices": ["5.26", "7.20", "7.59"], "ladder": ladder},
+        {"id": "rebate", "kind": "percent", "percent": "-0.5", "of": ["energy"]},
+        {"id": "vat", "kind": "percent", "percent": "5", "of": ["energy", "rebate"]},
+    ]
+    sale = vend(made(*rows), AT, 1_000_000_000, first=False)
+    exact = Decimal(75) + (Decimal(1000) / Decimal("1.05") / Decimal("0.995") - 75 * Decimal("5.26")) / Decimal("7.20")
+    assert abs(Decimal(sale.wh) / 1000 - exact) < Decimal("0.003")
+    assert sale.change_micro < 20_000
 
 
 def test_gas_is_rounded_as_a_cumulative() -> None:
