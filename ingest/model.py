@@ -229,6 +229,7 @@ class DlmsDriver:
     objects: tuple[CosemObject, ...]
     client: int = 1  # client wrapper port (client SAP)
     authentication: str = "lls"  # none | lls | hls-gmac
+    ciphering: str = "glo"  # with hls-gmac: none | glo | ded | general-glo | general-ded
     profile_obis: str = "1.0.99.1.0.255"
     profile_columns: tuple[Quantity, ...] = ()
     profile_minutes: int = 60

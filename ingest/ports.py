@@ -70,6 +70,17 @@ class FenceStore(Protocol):
     async def raise_to(self, meter: str, fence: int) -> None: ...
 
 
+class KeyStore(Protocol):
+    """The invocation counters of keys, durable before they are used; the keys themselves are secrets.
+
+    ``reserve`` returns the first of ``count`` counters that nobody was ever given under ``key``; ``used`` the first
+    that is still free. A counter that is used twice breaks its key.
+    """
+
+    def used(self, key: str) -> int: ...
+    async def reserve(self, key: str, count: int) -> int: ...
+
+
 class Link(Protocol):
     """One connection to one gateway or meter; the same face for Modbus, DLMS and DL/T 645.
 

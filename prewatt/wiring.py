@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from control.settings import Settings
 from control.tables import TABLES
-from ingest.ports import Clock, Link
+from ingest.ports import Clock, FenceStore, KeyStore, Link
 from prewatt import rules, secrets
 from prewatt.clock import clock as host_clock
 from prewatt.clock import declared
@@ -137,18 +137,26 @@ def channels(config: Config) -> "dict[str, Channel]":
     return made
 
 
+class Kept(NamedTuple):
+    """What links keep durably in the store."""
+
+    fences: FenceStore
+    counters: KeyStore
+
+
 def links(config: Config, store: Store, clock: Clock) -> dict[str, Link]:
     """One link per gateway, by the gateway's name; nothing is connected yet."""
     from control.fences import Fences
     from ingest.links.tcp import TcpTransport
+    from storage.counters import Counters
 
-    fences, transport = Fences(store), TcpTransport()
+    kept, transport = Kept(Fences(store), Counters(store)), TcpTransport()
     return {
-        gateway.name: _LINKS[gateway.protocol](config, gateway, clock, transport, fences) for gateway in config.gateway
+        gateway.name: _LINKS[gateway.protocol](config, gateway, clock, transport, kept) for gateway in config.gateway
     }
 
 
-def _modbus(config: Config, gateway: Gateway, clock: Clock, transport: Any, fences: Any) -> Link:  # noqa: ARG001
+def _modbus(config: Config, gateway: Gateway, clock: Clock, transport: Any, kept: Kept) -> Link:  # noqa: ARG001
     from ingest.links.modbus import ModbusLink
 
     return ModbusLink(
@@ -157,13 +165,14 @@ def _modbus(config: Config, gateway: Gateway, clock: Clock, transport: Any, fenc
         gateway.host,
         gateway.port or PORTS["modbus"],
         gateway=gateway.name,
-        fences=fences,
+        fences=kept.fences,
         timeout_s=gateway.timeout_ms / 1000,
     )
 
 
-def _dlms(config: Config, gateway: Gateway, clock: Clock, transport: Any, fences: Any) -> Link:
+def _dlms(config: Config, gateway: Gateway, clock: Clock, transport: Any, kept: Kept) -> Link:
     from ingest.links.dlms import DlmsLink
+    from ingest.links.dlms_visit import Seals
 
     return DlmsLink(
         clock,
@@ -171,13 +180,14 @@ def _dlms(config: Config, gateway: Gateway, clock: Clock, transport: Any, fences
         gateway.host,
         gateway.port or PORTS["dlms"],
         gateway=gateway.name,
-        fences=fences,
+        fences=kept.fences,
         timeout_s=gateway.timeout_ms / 1000,
         secrets=partial(_meter_secret, config, gateway),
+        seals=Seals(kept.counters),
     )
 
 
-def _dlt645(config: Config, gateway: Gateway, clock: Clock, transport: Any, fences: Any) -> Link:
+def _dlt645(config: Config, gateway: Gateway, clock: Clock, transport: Any, kept: Kept) -> Link:
     from ingest.links.dlt645 import Dlt645Link
 
     return Dlt645Link(
@@ -186,7 +196,7 @@ def _dlt645(config: Config, gateway: Gateway, clock: Clock, transport: Any, fenc
         gateway.host,
         gateway.port or PORTS["dlt645"],
         gateway=gateway.name,
-        fences=fences,
+        fences=kept.fences,
         timeout_s=gateway.timeout_ms / 1000,
         secrets=partial(_meter_secret, config, gateway),
     )
@@ -200,7 +210,7 @@ def _meter_secret(config: Config, gateway: Gateway, name: str) -> bytes | None:
         return None
 
 
-_LINKS: Mapping[str, Callable[[Config, Gateway, Clock, Any, Any], Link]] = {
+_LINKS: Mapping[str, Callable[[Config, Gateway, Clock, Any, Kept], Link]] = {
     "modbus": _modbus,
     "dlms": _dlms,
     "dlt645": _dlt645,

@@ -9,6 +9,7 @@ its ``skew_s``. ``counts`` says how often each struck. Sessions are pure: time c
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from ingest.drivers.dlms_generic import DRIVER
 from ingest.ports import Clock
@@ -19,6 +20,7 @@ from ingest.wire.wrapper import Frame, Reader, encode
 from sim.logicaldevice import Firmware, LogicalDevice
 from sim.meters import SimMeter
 from sim.relays import RELAY_OF, STATE_OF, Cause, follow
+from sim.secured import SecuredDevice, ServerKeys
 
 SECRET = b"00000001"
 """The LLS secret of simulated meters unless another is given."""
@@ -27,8 +29,19 @@ SECRET = b"00000001"
 class Concentrator:
     """A device for ``sim.ports``: ``meters`` by wrapper port, all with one ``firmware``."""
 
-    def __init__(self, clock: Clock, meters: Mapping[int, SimMeter], *, firmware: Firmware | None = None) -> None:
-        """Without ``firmware`` the generic driver, LLS with ``SECRET`` and control mode 4 (remote reconnect closes)."""
+    def __init__(
+        self,
+        clock: Clock,
+        meters: Mapping[int, SimMeter],
+        *,
+        firmware: Firmware | None = None,
+        keys: Mapping[int, ServerKeys] | None = None,
+    ) -> None:
+        """Without ``firmware`` the generic driver, LLS with ``SECRET`` and control mode 4 (remote reconnect closes).
+
+        The meters that have ``keys`` want HLS-GMAC instead.
+        """
+        self.keys = dict(keys or {})
         self.clock = clock
         self.meters = dict(meters)
         self.firmware = firmware if firmware is not None else Firmware(DRIVER, SECRET)
@@ -62,6 +75,7 @@ class ConcentratorSession:
         self._concentrator = concentrator
         self._reader = Reader()
         self._devices: dict[tuple[int, int], LogicalDevice] = {}
+        self._secured: dict[tuple[int, int], SecuredDevice] = {}
         self._last: dict[int, bytes] = {}
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -78,9 +92,13 @@ class ConcentratorSession:
             return ()
         device = self._devices.get((unit, client))
         if device is None or device.meter is not meter:
-            device = LogicalDevice(self._concentrator.firmware, meter)
-            self._devices[unit, client] = device
-        return self._spoiled(device, frame, device.answer(frame.payload, self._concentrator.clock.now()))
+            device = self._devices[unit, client] = LogicalDevice(self._concentrator.firmware, meter)
+            server = self._concentrator.keys.get(unit)
+            if server is not None:
+                device.firmware = replace(device.firmware, secret=None)
+                self._secured[unit, client] = SecuredDevice(device, server)
+        asked = self._secured.get((unit, client), device)
+        return self._spoiled(device, frame, asked.answer(frame.payload, self._concentrator.clock.now()))
 
     def _spoiled(self, device: LogicalDevice, frame: Frame, payload: bytes) -> Iterable[bytes]:
         """The answer as frames, with what this meter's faults make of it."""

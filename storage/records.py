@@ -24,6 +24,14 @@ class TableSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class InvocationCounter:
+    """How far the invocation counters of one key were ever given out; the key itself is a secret, and elsewhere."""
+
+    key: str
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """One customer agreement: ``klass`` picks the control policy, ``book`` the tariff; money is in ``currency``."""
 

@@ -89,6 +89,7 @@ TABLES: tuple[TableSpec, ...] = (
     TableSpec("register_place", r.RegisterPlace, ("meter_id", "channel"), published=False),
     TableSpec("open_period", r.OpenPeriod, ("account", "start"), comment="Money of periods without a posted bill"),
     TableSpec("cursor", r.Cursor, ("name", "dataset"), published=False),
+    TableSpec("invocation_counter", r.InvocationCounter, ("key",), published=False),
     TableSpec("job", r.Job, ("job",), published=False),
     TableSpec("config_audit", r.ConfigAudit, ("digest",), append_only=True, published=False),
 )

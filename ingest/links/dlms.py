@@ -15,7 +15,7 @@ import numpy as np
 
 from ingest import drivers as installed
 from ingest.errors import ProfileError, WireRefusal
-from ingest.links.dlms_visit import DlmsVisit, Secrets
+from ingest.links.dlms_visit import DlmsVisit, Seals, Secrets
 from ingest.links.fenced import FencedDrives
 from ingest.links.wports import Concentrator
 from ingest.model import DlmsDriver, Driver, Quantity
@@ -81,6 +81,7 @@ class DlmsLink:
         timeout_s: float | None = None,
         late_s: int | None = None,
         depth: int = 64,
+        seals: Seals | None = None,
         drivers: Mapping[str, Driver] | None = None,
     ) -> None:
         """Nothing is opened before the first call."""
@@ -88,6 +89,7 @@ class DlmsLink:
         self._clock = clock
         self._concentrator = Concentrator(transport, host, port, most=depth)
         self._secrets = secrets
+        self._seals = seals
         self._timeout_s = timeout_s
         self._late_s = late_s
         self._drivers = drivers if drivers is not None else installed.drivers()
@@ -151,7 +153,7 @@ class DlmsLink:
         if not isinstance(driver, DlmsDriver):
             raise ProfileError(f"meter {point.meter}: {point.model!r} is no DLMS driver; correct its master data")
         timeout_s = self._timeout_s if self._timeout_s is not None else driver.timeout_s
-        return DlmsVisit(self._concentrator, self._clock, self.gateway, point, driver, timeout_s)
+        return DlmsVisit(self._concentrator, self._clock, self.gateway, point, driver, timeout_s, seals=self._seals)
 
     async def _visit(self, point: MeterPoint, work: Work) -> Visited:
         """One association around ``work``, tried again when the connection broke under it.

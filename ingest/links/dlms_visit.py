@@ -8,14 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
+from secrets import token_bytes
 
 from ingest.errors import LinkClosed, WireRefusal
 from ingest.links.wports import Concentrator, Device
 from ingest.model import CosemObject, DlmsDriver, Quantity
-from ingest.ports import Clock
+from ingest.ports import Clock, KeyStore
 from ingest.records import Finding, MeterPoint, RelayReport, RelayState
 from ingest.wire import acse, apdu
 from ingest.wire.axdr import Data, Tag
+from ingest.wire.ciphering import COUNTER_LIMIT, KEY_SIZE
 from ingest.wire.cosem import (
     Access,
     ClassId,
@@ -31,6 +33,7 @@ from ingest.wire.cosem import (
 )
 from ingest.wire.dialogue import Answer, Raw, State
 from ingest.wire.loadprofile import Layout, Rows, layout_of, rows_of
+from ingest.wire.security import WARN_AT, Lease, Security, Wrap, keys_of
 
 SCALER = 3  # attribute of Register and Extended Register
 OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE = 2, 3, 4  # attributes of Disconnect control
@@ -44,6 +47,18 @@ STATES = {
 
 Secrets = Callable[[str], bytes | None]
 """Gives the secret of a name, None when there is none."""
+COUNTERS_A_VISIT = 1024
+"""Invocation counters reserved for one association: a year of quarter-hours in blocks of 1 KiB needs 700."""
+CHALLENGE = 16  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """What ciphering needs beside keys: a durable store of counters, our system title, and random bytes."""
+
+    store: KeyStore
+    title: bytes = b"PWT\x00\x00\x00\x00\x01"
+    random: Callable[[int], bytes] = token_bytes
 
 
 @dataclass(slots=True)
@@ -63,20 +78,23 @@ class DlmsVisit:
     relay: RelayState | None = None
     control_mode: int | None = None
     findings: list[Finding] = field(default_factory=list)
+    seals: "Seals | None" = None
     _device: Device | None = None
     _when: When | None = None
 
     async def open(self, secrets: Secrets) -> None:
         """Associate; WireRefusal ``unreachable``, ``no_secret``, ``bad_auth`` or what the wire said."""
-        secret = None
-        if self.driver.authentication == "lls":
+        secret, security = None, None
+        if self.driver.authentication not in ("none", "lls", "hls-gmac"):
+            raise WireRefusal("unsupported_authentication", self.driver.authentication)
+        if self.driver.authentication != "none":
             secret = secrets(self.point.secret)
             if secret is None:
                 raise WireRefusal("no_secret", f"no secret named {self.point.secret!r}: add it to the secrets")
-        elif self.driver.authentication != "none":
-            raise WireRefusal("unsupported_authentication", self.driver.authentication)
+        if self.driver.authentication == "hls-gmac" and secret is not None:
+            security = await self._secured(secret)
         try:
-            device = await self.concentrator.device(self.point.unit, self.driver.client, secret)
+            device = await self.concentrator.device(self.point.unit, self.driver.client, secret, security)
         except LinkClosed as error:
             raise WireRefusal("unreachable", str(error)) from error
         self._device = device
@@ -85,6 +103,19 @@ class DlmsVisit:
             raise _unexpected(answer)
         if answer.result or answer.diagnostic:
             raise WireRefusal(*_rejection(answer))
+
+    async def _secured(self, secret: bytes) -> Security:
+        """Keys, fresh challenges and counters that are this process's own for one association."""
+        if self.seals is None:
+            raise WireRefusal("no_key_store", "ciphering needs a durable store of invocation counters")
+        keys, key = keys_of(secret), f"{self.point.secret or self.gateway}/{self.point.meter}"
+        first = await self.seals.store.reserve(key, COUNTERS_A_VISIT)
+        if first >= WARN_AT:
+            self.found("counter_nearly_used", f"{first} of {COUNTER_LIMIT} under {key}: put new keys into the meter")
+        wrap = Wrap(self.driver.ciphering)
+        lease = Lease(first, first + COUNTERS_A_VISIT)
+        dedicated = self.seals.random(KEY_SIZE) if wrap.dedicated else b""
+        return Security(keys, self.seals.title, lease, self.seals.random(CHALLENGE), wrap, dedicated)
 
     async def close(self) -> None:
         """Release the association; what goes wrong here has cost nothing."""

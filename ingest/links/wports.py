@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ingest.errors import LinkClosed, WireRefusal
 from ingest.ports import Stream, Transport
 from ingest.wire.dialogue import Answer, Dialogue, State
+from ingest.wire.security import Security
 from ingest.wire.wrapper import Reader, encode
 
 READ_LIMIT = 65536
@@ -53,7 +54,7 @@ class Concentrator:
         self.generation = 0
         self.asides: Counter[str] = Counter()
 
-    async def device(self, unit: int, client: int, secret: bytes | None) -> Device:
+    async def device(self, unit: int, client: int, secret: bytes | None, security: Security | None = None) -> Device:
         """The device on the open connection, with nothing associated; LinkClosed when the host cannot be reached."""
         self._clients.add(client)
         known = self._devices.get((unit, client))
@@ -67,6 +68,7 @@ class Concentrator:
         elif device.dialogue.state is not State.IDLE:
             device.dialogue.give_up()
         device.dialogue.secret = secret  # it may have been corrected since the last association
+        device.dialogue.security = security
         return device
 
     def carries(self, device: Device) -> bool:

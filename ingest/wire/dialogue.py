@@ -2,6 +2,7 @@
 
 Rules, which ``TRANSITIONS`` states as data:
 - IDLE: nothing is associated. OPEN sends the AARQ; only an AARE leads to READY, or back when it rejects.
+- PROVING: with HLS the AARE only brings a challenge; our answer to it is out, the meter's own proof leads to READY.
 - READY: one request at a time. ASK numbers it with an invoke-id and waits (ASKING).
 - ASKING: an answer counts only with the same invoke-id and of the kind that was asked for; everything else is put
   aside. A block leads to COLLECTING, where blocks must follow each other without a hole.
@@ -19,6 +20,7 @@ from ingest.wire import acse, apdu
 from ingest.wire.axdr import Data
 from ingest.wire.axdr import decode as decode_data
 from ingest.wire.cosem import Access, Name
+from ingest.wire.security import REPLY_TO_HLS, Security
 
 MAX_ANSWER: Final = 4 << 20
 """Bytes of one answer over all its blocks: three years of quarter-hours."""
@@ -30,6 +32,7 @@ class State(Enum):
 
     IDLE = auto()
     OPENING = auto()
+    PROVING = auto()
     READY = auto()
     ASKING = auto()
     COLLECTING = auto()
@@ -40,6 +43,7 @@ class Event(Enum):
     """What moves it."""
 
     OPEN = auto()
+    CHALLENGED = auto()
     ACCEPTED = auto()
     REJECTED = auto()
     ASK = auto()
@@ -52,7 +56,13 @@ class Event(Enum):
 
 TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
     State.IDLE: {Event.OPEN: State.OPENING, Event.GIVE_UP: State.IDLE},
-    State.OPENING: {Event.ACCEPTED: State.READY, Event.REJECTED: State.IDLE, Event.GIVE_UP: State.IDLE},
+    State.OPENING: {
+        Event.ACCEPTED: State.READY,
+        Event.CHALLENGED: State.PROVING,
+        Event.REJECTED: State.IDLE,
+        Event.GIVE_UP: State.IDLE,
+    },
+    State.PROVING: {Event.ACCEPTED: State.READY, Event.REJECTED: State.IDLE, Event.GIVE_UP: State.IDLE},
     State.READY: {Event.ASK: State.ASKING, Event.CLOSE: State.CLOSING, Event.GIVE_UP: State.IDLE},
     State.ASKING: {Event.ANSWERED: State.READY, Event.BLOCK: State.COLLECTING, Event.GIVE_UP: State.IDLE},
     State.COLLECTING: {Event.ANSWERED: State.READY, Event.BLOCK: State.COLLECTING, Event.GIVE_UP: State.IDLE},
@@ -88,7 +98,7 @@ class Step(NamedTuple):
 
 
 class Dialogue:
-    """The client's side; ``secret`` is None without authentication, else the LLS password.
+    """The client's side; ``secret`` is None without authentication, else the LLS password; ``security`` is for HLS.
 
     ``start`` sets the first invoke-id: neighbours that start apart do not take each other's misrouted answers.
     """
@@ -97,6 +107,7 @@ class Dialogue:
         self.state = State.IDLE
         self.agreed = acse.Initiate(conformance=0)
         self.secret = secret
+        self.security: Security | None = None
         self._last_id = start % _IDS
         self._burnt: set[int] = set()
         self._asked: apdu.Request | None = None
@@ -115,6 +126,8 @@ class Dialogue:
     def open(self) -> bytes:
         """The AARQ."""
         self._move(Event.OPEN)
+        if self.security is not None:
+            return acse.encode(self.security.request())
         information = acse.encode_initiate(acse.Initiate(), answer=False)
         mechanism = acse.Mechanism.NONE if self.secret is None else acse.Mechanism.LLS
         return acse.encode(acse.AssociationRequest(information, acse.LN, mechanism, self.secret))
@@ -149,6 +162,8 @@ class Dialogue:
 
     def receive(self, payload: bytes) -> Step:
         """Take one APDU; raises WireRefusal for bytes that are none (then ``give_up``)."""
+        if self.security is not None:
+            payload = self.security.reveal(payload)
         if self._want_raw and self._asked is not None and self._is_plain_data(payload):
             self._finish()
             return Step(answer=Raw(payload[4:]))
@@ -159,6 +174,8 @@ class Dialogue:
             return self._exception(record)
         if isinstance(record, acse.AssociationResponse) and self.state is State.OPENING:
             return self._opened(record)
+        if self.state is State.PROVING and isinstance(record, apdu.ActionResponse):
+            return self._proven(record)
         if isinstance(record, acse.Release) and record.answer and self.state is State.CLOSING:
             self._move(Event.CLOSED)
             return Step(answer=record)
@@ -172,6 +189,11 @@ class Dialogue:
         return same and payload.startswith(head) and payload[3] == 0 and self.state is State.ASKING
 
     def _opened(self, record: acse.AssociationResponse) -> Step:
+        if self.security is not None and record.result == 0 and record.secret is not None:
+            self.agreed = self.security.initiated(record)
+            self._move(Event.CHALLENGED)
+            proof = apdu.ActionRequest(self._next_id(), REPLY_TO_HLS, self.security.proof(record.secret))
+            return Step(send=self._protected(proof))
         if record.result != 0 or record.diagnostic != 0:
             self._move(Event.REJECTED)
             return Step(answer=record)
@@ -179,9 +201,20 @@ class Dialogue:
         self._move(Event.ACCEPTED)
         return Step(answer=record)
 
+    def _proven(self, record: apdu.ActionResponse) -> Step:
+        """The meter's answer to our challenge: without a good one nobody is let in, on either side."""
+        good = self.security is not None and record.result == 0 and self.security.proven(record.data)
+        self._move(Event.ACCEPTED if good else Event.REJECTED)
+        answer = acse.AssociationResponse(b"") if good else acse.AssociationResponse(b"", result=1, diagnostic=13)
+        return Step(answer=answer)
+
+    def _protected(self, record: apdu.Apdu) -> bytes:
+        raw = apdu.encode(record)
+        return raw if self.security is None else self.security.protect(raw)
+
     def _exception(self, record: apdu.ExceptionResponse | apdu.ServiceError) -> Step:
         """An exception carries no invoke-id: with answers still under way it may belong to one of those."""
-        if self._burnt or self.state not in (State.OPENING, State.ASKING, State.COLLECTING):
+        if self._burnt or self.state not in (State.OPENING, State.PROVING, State.ASKING, State.COLLECTING):
             return Step(aside="exception")
         self._asked = None
         self._move(Event.GIVE_UP)
@@ -214,7 +247,7 @@ class Dialogue:
             raise WireRefusal("answer_too_long", f"more than {MAX_ANSWER} bytes")
         if not block.last:
             self._move(Event.BLOCK)
-            return Step(send=apdu.encode(apdu.GetNext(asked.invoke, block.number)))
+            return Step(send=self._protected(apdu.GetNext(asked.invoke, block.number)))
         whole, raw = b"".join(self._blocks), self._want_raw
         answer: Answer
         if isinstance(asked, apdu.GetList):
@@ -228,7 +261,7 @@ class Dialogue:
         self._move(Event.ASK)
         self._asked, self._want_raw, self._blocks = request, raw, []
         self._last_id = request.invoke & 0x0F
-        return apdu.encode(request)
+        return self._protected(request)
 
     def _finish(self) -> None:
         self._asked = None

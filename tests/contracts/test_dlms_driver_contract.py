@@ -8,7 +8,9 @@ from ingest.drivers import drivers
 from ingest.model import DlmsDriver, Quantity
 from ingest.records import DriveResult, Poll, RelayState
 from ingest.wire import apdu
+from ingest.wire.ciphering import Keys
 from ingest.wire.cosem import obis_bytes
+from ingest.wire.security import Wrap
 from sim.concentrator import SECRET
 from sim.logicaldevice import Firmware
 from tests.ingest.dlms_rig import HOUR, START, DlmsRig, load
@@ -18,7 +20,8 @@ dlms = pytest.mark.parametrize("driver", DLMS.values(), ids=DLMS.keys())
 
 
 def rig(driver: DlmsDriver) -> DlmsRig:
-    return DlmsRig(firmware=Firmware(driver, SECRET if driver.authentication == "lls" else None))
+    keys = Keys(bytes(range(16)), bytes(range(16, 32))) if driver.authentication == "hls-gmac" else None
+    return DlmsRig(firmware=Firmware(driver, SECRET if driver.authentication == "lls" else None), keys=keys)
 
 
 @dlms
@@ -27,7 +30,8 @@ def test_its_objects_are_what_the_link_reads(driver: DlmsDriver) -> None:
     assert len(set(quantities)) == len(quantities)
     assert {Quantity.IDENTITY, Quantity.IMPORT} <= set(quantities)
     assert all(item.says for item in driver.objects)
-    assert driver.authentication in ("none", "lls")
+    assert driver.authentication in ("none", "lls", "hls-gmac")
+    assert Wrap(driver.ciphering)
     for item in driver.objects:
         obis_bytes(item.obis)
     assert set(driver.profile_columns) <= set(quantities)

@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from ingest.links.dlms import DlmsLink
+from ingest.links.dlms_visit import Seals
 from ingest.records import Drive, MeterPoint, Poll
 from ingest.wire import acse
+from ingest.wire.ciphering import Keys
 from sim.concentrator import SECRET, Concentrator
 from sim.logicaldevice import Firmware
 from sim.loop import VirtualClock, VirtualLoop, run_virtual
 from sim.meters import SimMeter
 from sim.network import NetworkFaults, SimNetwork
+from sim.secured import ServerKeys
 from tests.ingest.rig import MemoryFences
 
 T = TypeVar("T")
@@ -35,20 +38,48 @@ def load(at: datetime) -> int:
     return 400 + 37 * at.hour
 
 
+class MemoryKeyStore:
+    """``KeyStore`` without a disk."""
+
+    def __init__(self) -> None:
+        self.counters: dict[str, int] = {}
+
+    def used(self, key: str) -> int:
+        return self.counters.get(key, 0)
+
+    async def reserve(self, key: str, count: int) -> int:
+        first = self.used(key)
+        self.counters[key] = first + count
+        return first
+
+
 class DlmsRig:
     """Virtual time, one concentrator ``c1`` with ``units`` meters, and a link to it."""
 
-    def __init__(self, units: int = 1, *, firmware: Firmware | None = None, seed: int = 1, **options: Any) -> None:
+    def __init__(
+        self,
+        units: int = 1,
+        *,
+        firmware: Firmware | None = None,
+        seed: int = 1,
+        keys: Keys | None = None,
+        **options: Any,
+    ) -> None:
         self.loop = VirtualLoop()
         self.clock = VirtualClock(self.loop, START)
         self.faults = NetworkFaults()
         self.network = SimNetwork(self.loop, random.Random(seed), self.faults)
         self.fences = MemoryFences()
         metal = {unit: SimMeter(f"7{unit:07d}", load, START, register_mwh=unit * 10**9) for unit in range(1, units + 1)}
-        self.device = Concentrator(self.clock, metal, firmware=firmware)
+        servers = {} if keys is None else {unit: ServerKeys(keys) for unit in metal}
+        self.device = Concentrator(self.clock, metal, firmware=firmware, keys=servers)
         self.network.devices["c1", PORT] = self.device
         self.secrets: dict[str, bytes] = {"lls": SECRET}
-        options = {"timeout_s": 1.0, **options}
+        if keys is not None:
+            self.secrets["lls"] = (keys.encryption + keys.authentication).hex().encode()
+        self.counters = MemoryKeyStore()
+        seals = Seals(self.counters, random=random.Random(seed).randbytes)
+        options = {"timeout_s": 1.0, "seals": seals, **options}
         self.link = DlmsLink(
             self.clock,
             self.network,
