@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tariff import money
+from tariff import money, spelling
 from tariff.components import kinds
 from tariff.components.energy import Energy
 from tariff.errors import BookError
@@ -64,6 +64,7 @@ def shipped_text(name: str) -> str:
 
 
 def _book(root: Section, text: str, name: str, series: Callable[[str], bytes] | None) -> Book:
+    spelling.check(root)
     root.text("schema", SCHEMA, choices=(SCHEMA,))
     zone = _zone(root)
     versions = tuple(_version(item, zone, series) for item in root.children("version", required=True))

@@ -33,10 +33,11 @@ def lines_of(text: str) -> dict[Path, int]:
 
 
 def line_of(found: dict[Path, int], path: Path) -> int:
-    """Line of ``path`` or of the nearest table around it; 0 if there is none."""
+    """Line of ``path`` (of a list of tables, its first) or of the nearest table around it; 0 if there is none."""
     while path:
-        if path in found:
-            return found[path]
+        for here in (path, (*path, 0)):
+            if here in found:
+                return found[here]
         path = path[:-1]
     return 0
 

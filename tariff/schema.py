@@ -95,6 +95,7 @@ LADDER = _table(
 BY_TOTAL = _list(_table({"up_to": NUMBER, "amount": NUMBER}, "amount"))
 EXPIRES: Mapping[str, Schema] = {"expires_months": _whole(0, 120), "expires_on": DAY}
 
+COMPONENT: Mapping[str, Schema] = {"id": TEXT, "kind": TEXT, "when": WHEN}
 # Keys of each kind beside id, kind and when.
 KINDS: Mapping[str, tuple[Mapping[str, Schema], tuple[str, ...]]] = {
     "energy": (
@@ -175,6 +176,7 @@ def book_schema() -> Schema:
             "total_decimals": _whole(0, 6),
             "cycle_day": _whole(1, 28),
             "cycle_months": {"enum": [1, 2, 3, 4, 6, 12]},
+            "cycle_first": _whole(1, 12),
             "price_change": _one_of(PRICE_CHANGES),
             "source": SOURCE,
             "attributes": {"type": "object"},
@@ -188,15 +190,19 @@ def book_schema() -> Schema:
     return {**head, **root, "$defs": {"component": _component()}}
 
 
+def component_schema(kind: str) -> Schema:
+    """The table of one kind; with no kind a table of every kind's keys; {} for a kind that is not ours."""
+    if not kind:
+        return _table({**COMPONENT, **{key: one for own, _ in KINDS.values() for key, one in own.items()}})
+    if kind not in KINDS:
+        return {}
+    properties, required = KINDS[kind]
+    return _table({**COMPONENT, **properties}, "id", "kind", *required)
+
+
 def _component() -> Schema:
     """A component of one of the kinds that are shipped; another kind may have any keys."""
-    known = [
-        {
-            "if": {"properties": {"kind": {"const": kind}}},
-            "then": _table({"id": TEXT, "kind": TEXT, "when": WHEN, **properties}, "id", "kind", *required),
-        }
-        for kind, (properties, required) in KINDS.items()
-    ]
+    known = [{"if": {"properties": {"kind": {"const": kind}}}, "then": component_schema(kind)} for kind in KINDS]
     return {
         "type": "object",
         "properties": {"id": TEXT, "kind": TEXT},

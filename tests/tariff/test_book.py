@@ -53,8 +53,8 @@ def refused(old: str, new: str) -> BookError:
 @pytest.mark.parametrize(
     ("old", "new", "line", "message", "hint"),
     [
-        ('currency = "CNY"', 'curency = "CNY"', 0, "'currency' is missing", "'curency' looks like it"),
-        ('title = "a page"', 'tilte = "a page"', 5, "unknown key 'tilte'", "known:"),
+        ('currency = "CNY"', 'curency = "CNY"', 1, "unknown key 'curency'", "did you mean 'currency'?"),
+        ('title = "a page"', 'tilte = "a page"', 5, "unknown key 'tilte'", "did you mean 'title'?"),
         ('to = "22:00"', 'too = "22:00"', 14, "unknown key 'too'", "did you mean 'to'?"),
         ('to = "22:00"', 'to = "25:00"', 14, "no time of day", "08:00"),
         ('to = "22:00"', "", 11, "both 'from' and 'to'", ""),
