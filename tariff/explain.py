@@ -132,7 +132,7 @@ def _slot(plan: Plan, before: State, after: State, slot: int) -> Iterator[Step]:
                 amount=_text(charge, plan.scale),
                 position_kwh=_text(position, 3),
                 limits_kwh=tuple(_text(limit, 3) for limit in limits),
-                version=version.label,
+                version=book.versions[now.version].label,
                 book=book.name,
                 book_hash=book.hash,
                 source=dict(version.source) or dict(book.source),

@@ -10,6 +10,7 @@ from tariff.components.energy import Adder, Ladder, Limits
 from tariff.errors import RatingError
 
 WH_SCALE = 3  # kWh with three places are Wh
+WHOLE_KWH: dict[str, money.Rounding] = {"kWh": "half_up", "kWh_up": "up", "kWh_down": "down"}
 COEFFICIENT_DAYS = 30  # days that an unstretched limit stands for
 
 
@@ -29,8 +30,9 @@ def in_wh(
     scaled = [money.scaled(value, scale) for value in values]
     up, down = _factor(ladder, days, attributes)
     below = down * 10 ** (scale - WH_SCALE)
-    if ladder.round_limits == "kWh":
-        limits = [money.divide(value * up, below * 1000) * 1000 for value in scaled]
+    if ladder.round_limits in WHOLE_KWH:
+        mode = WHOLE_KWH[ladder.round_limits]
+        limits = [money.divide(value * up, below * 1000, mode) * 1000 for value in scaled]
     else:
         limits = [money.divide(value * up, below) for value in scaled]
     for adder in ladder.adders:

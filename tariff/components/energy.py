@@ -18,7 +18,7 @@ MODES = ("graduated", "volume", "by_total")
 RESETS = ("bill", "day", "month", "year")
 ALLOCATIONS = ("chronological", "pro_rata", "per_period")
 UNITS = ("kWh", "kWh_per_day", "kWh_per_kw", "kWh_per_30_days")
-LIMIT_ROUNDINGS = ("none", "kWh", "coefficient_0.1")
+LIMIT_ROUNDINGS = ("none", "kWh", "kWh_up", "kWh_down", "coefficient_0.1")
 MAX_TIERS = 64
 Prices = tuple[tuple[str, tuple[str, ...]], ...]
 

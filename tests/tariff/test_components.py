@@ -181,6 +181,8 @@ def test_free_kwh_walk_the_cheapest_tiers_first() -> None:
         ("kWh_per_kw", {"limits": ["10"], "kw": "contract_kw"}, {"contract_kw": "3.5"}, "35"),
         ("kWh_per_kw", {"limits": ["10"]}, {}, "100"),
         ("kWh_per_30_days", {"limits": ["50"], "round_limits": "kWh"}, {}, "52"),
+        ("kWh_per_30_days", {"limits": ["50"], "round_limits": "kWh_up"}, {}, "52"),
+        ("kWh_per_30_days", {"limits": ["50"], "round_limits": "kWh_down"}, {}, "51"),
         ("kWh_per_30_days", {"limits": ["50"], "round_limits": "coefficient_0.1"}, {}, "50"),
         ("kWh_per_30_days", {"limits": ["50"]}, {}, "51.667"),
         ("kWh", {"limits": ["50"], "times": "households"}, {"households": "3"}, "150"),
