@@ -113,6 +113,8 @@ def parse(section: Section, context: Context) -> Energy:
     ladder = read_ladder(ladder_at, prices) if ladder_at is not None else None
     if ladder is not None and ladder.mode == "by_total" and not prices:
         prices = ladder.classes[0].prices
+    elif not any(tiers for _, tiers in prices):
+        section.fail("prices", f"{section.name}: 'prices' is missing", 'e.g. prices = ["0.589"]')
     elif ladder is None and any(len(tiers) != 1 for _, tiers in prices):
         section.fail("prices", f"{section.name}: several prices of a period need a ladder")
     series = read_series(section, context) if series_file else None
