@@ -61,6 +61,8 @@ class Gateway:
     timeout_ms: int = setting("an answer later than this closes the connection", 3000, least=50, most=120_000)
     gap_ms: int = setting("silence between two requests", 0, least=0, most=10_000)
     secret: str = setting("NAME of the secret that its meters use unless they have their own", "")
+    framing: str = setting("DLMS: wrapper (TCP) or hdlc below it", "wrapper", words=("wrapper", "hdlc"))
+    physical: int = setting("DLMS over HDLC: lower part of the meters' addresses; 0 = none", 0, least=0, most=16383)
 
 
 @dataclass(frozen=True, slots=True)

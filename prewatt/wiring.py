@@ -173,15 +173,18 @@ def _modbus(config: Config, gateway: Gateway, clock: Clock, transport: Any, kept
 def _dlms(config: Config, gateway: Gateway, clock: Clock, transport: Any, kept: Kept) -> Link:
     from ingest.links.dlms import DlmsLink
     from ingest.links.dlms_visit import Seals
+    from ingest.links.hdlc import HdlcTransport
 
+    below = HdlcTransport(transport, physical=gateway.physical or None) if gateway.framing == "hdlc" else transport
     return DlmsLink(
         clock,
-        transport,
+        below,
         gateway.host,
         gateway.port or PORTS["dlms"],
         gateway=gateway.name,
         fences=kept.fences,
         timeout_s=gateway.timeout_ms / 1000,
+        depth=1 if gateway.framing == "hdlc" else 64,
         secrets=partial(_meter_secret, config, gateway),
         seals=Seals(kept.counters),
     )
