@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.records import Channel, Finding, MeterPoint
+from storage import tiers
 from storage.charging import GroupCharges
 from storage.merge import merge
 from storage.positions import Group, measured
@@ -19,7 +20,7 @@ from storage.records import Account, Install, OpenPeriod, StoredBill
 from storage.schemas import INTERVALS
 from storage.store import Store
 from storage.usage import Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
-from tariff import gas, rating, statement
+from tariff import gas, jumps, money, rating, statement
 from tariff.errors import RatingError
 from tariff.model import Book
 from tariff.statement import Usage, ladder_start, period_of
@@ -326,12 +327,15 @@ class Folds:
             if write:
                 moved.charged += [GroupCharges(group, part) for part in charged]
                 moved.periods += self._periods(group, rows)
+                moved.findings += [_near(group, *one) for one in group.close]
+                group.close = []
             self._estimated.pop(id(group), None)
 
     def _periods(self, group: Group, rows: Int) -> list[OpenPeriod]:
         """Open periods of rows as they stand, noted as the accounts' own."""
         until = group.last[rows]
         start = at_ms(group.grid.start)
+        left = tiers.left(group, rows, until)
         found = []
         for row, done in zip(rows.tolist(), until.tolist(), strict=True):
             account = group.accounts[row]
@@ -345,6 +349,7 @@ class Folds:
                 int(group.accrued[row]),
                 at_ms(group.grid.start + done * group.grid.slot_ms) if done else None,
                 before.estimate_micro if before is not None else 0,
+                left[row],
             )
             mine[start] = period
             found.append(period)
@@ -387,3 +392,9 @@ def _join(parts: list[Energies]) -> Energies:
 def _unrated(account: str, own: Energies, why: str) -> Finding:
     """One finding per account and first slot that could not be rated."""
     return Finding("unrated", at_ms(int(own.end.min())), account, "", why)
+
+
+def _near(group: Group, row: int, component: str, limit: int) -> Finding:
+    """Who comes near a class's limit; the same words each time, so that it is kept once."""
+    detail = f"{component}: {jumps.NEAR_PERCENT} % of {money.text(limit, 3)} kWh; above it all kWh cost more"
+    return Finding("class_near", at_ms(group.grid.start), group.accounts[row], "", detail)

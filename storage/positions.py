@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ingest.records import Channel, Flag
 from storage.usage import ESTIMATED, SUSPECT, Bool, Energies, Grid, Int, ms_of, share
-from tariff import gas, rating
+from tariff import gas, jumps, rating
 from tariff.components import lookback, slots_needed
 from tariff.evaluation import evaluate, totals
 from tariff.rating import Plan, State
@@ -55,6 +55,8 @@ class Group:
     accrued: Int = field(default_factory=lambda: np.zeros(0, np.int64))
     reacts: bool = False  # some account has reactive energy
     held: list[Mapping[str, int]] = field(default_factory=list)  # what earlier bills left each account
+    close: list[tuple[int, str, int]] = field(default_factory=list)  # rows near a class's limit, not told yet
+    warned: set[tuple[int, str, int]] = field(default_factory=set)
     state: State | None = None
     zero: State | None = None
 
@@ -172,7 +174,16 @@ class Group:
         for end in sorted(set(ends.tolist())):
             own = rows[ends == end]
             self.accrued[own] = self._owed(own, self._at(own, end), self.has) if end else 0
+            if end and self.plan.whole:
+                self._warn(own, self._at(own, end))
         return charged
+
+    def _warn(self, rows: Int, state: State) -> None:
+        """Note, once each, who comes near the limit above which the whole span is priced anew."""
+        for row, component, limit in jumps.near(self.plan, state):
+            if (int(rows[row]), component, limit) not in self.warned:
+                self.warned.add((int(rows[row]), component, limit))
+                self.close.append((int(rows[row]), component, limit))
 
     def _advance(self, rows: Int, begin: int, end: int, changed: Int) -> Charged:
         """Take slots [begin, end) of rows that all stand at ``begin``."""

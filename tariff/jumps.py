@@ -16,6 +16,7 @@ from tariff.slots import Slots
 from tariff.streams import Stream
 
 Classes = tuple[Stream, ...]
+NEAR_PERCENT = 90  # of a class's limit: from here on its customer is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,25 +120,41 @@ def ahead(plan: Plan, state: State) -> list[list[Ahead]]:
     """For each of n accounts the next limit of every class ladder in the span that the last slot lies in."""
     found: list[list[Ahead]] = [[] for _ in range(state.n)]
     for classes in class_sets(plan):
-        first = classes[0]
-        columns = np.arange(len(first.cell)) if first.columns is None else first.columns
-        place = max(0, int(np.searchsorted(columns, state.done)) - 1)
-        cell = int(first.cell[min(place, len(first.cell) - 1)])
-        span = first.cells[cell][2]
-        cells = [one for one, (_, _, other) in enumerate(first.cells) if other == span]
+        cell, cells = _open_cells(classes[0], state.done)
         counts = [_counts(stream, state) for stream in classes]
         total = counts[0][:, cells].sum(axis=(1, 2))
         for row in range(state.n):
-            edge = int((total[row] > first.tops[cell]).sum())
+            edge = int((total[row] > classes[0].tops[cell]).sum())
             if edge + 1 < len(classes):
-                limit = int(first.tops[cell, edge])
+                limit = int(classes[0].tops[cell, edge])
                 rise = sum(
                     sign * int((counts[klass][row, cells] * classes[klass].prices[cells]).sum())
                     for klass, sign in ((edge + 1, 1), (edge, -1))
                 )
                 micro = charges_of(plan, np.array([rise], object))
-                found[row].append(Ahead(first.component, limit, limit - int(total[row]), int(micro[0])))
+                found[row].append(Ahead(classes[0].component, limit, limit - int(total[row]), int(micro[0])))
     return found
+
+
+def near(plan: Plan, state: State) -> list[tuple[int, str, int]]:
+    """(row, component, limit in Wh) of accounts that have NEAR_PERCENT of a class's limit and are not above it."""
+    found: list[tuple[int, str, int]] = []
+    for classes in class_sets(plan):
+        cell, cells = _open_cells(classes[0], state.done)
+        total = _counts(classes[0], state)[:, cells].sum(axis=(1, 2))
+        for limit in classes[0].tops[cell].tolist():
+            rows = np.flatnonzero((total * 100 >= limit * NEAR_PERCENT) & (total <= limit) & (total > 0))
+            found += [(row, classes[0].component, limit) for row in rows.tolist()]
+    return found
+
+
+def _open_cells(stream: Stream, done: int) -> tuple[int, list[int]]:
+    """The cell of the last slot before ``done``, and all cells of its span."""
+    columns = np.arange(len(stream.cell)) if stream.columns is None else stream.columns
+    place = max(0, int(np.searchsorted(columns, done)) - 1)
+    cell = int(stream.cell[min(place, len(stream.cell) - 1)])
+    span = stream.cells[cell][2]
+    return cell, [one for one, (_, _, other) in enumerate(stream.cells) if other == span]
 
 
 def _counts(stream: Stream, state: State) -> Ints:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingest.records import Channel, Interval, MeterPoint
+from ingest.records import Channel, Finding, Interval, MeterPoint
 from storage import billing, schemas
 from storage.rater import Rater
 from storage.records import Account, AccountState, Install
@@ -171,3 +171,22 @@ def test_a_class_ladder_accrues_in_the_store_as_it_does_by_hand(store: Store) ->
     assert send(store, rater, [(last(1), Channel.IMPORT, 0)], "3") == 202_000_000
     assert bill(store, book, "2025-01") == {"energy": 202_000_000}
     assert sound(store, book)
+
+
+def test_who_comes_near_a_dearer_class_is_told_once_and_before(store: Store) -> None:
+    classes = [{"up_to": "100", "prices": ["1"]}, {"prices": ["2"]}]
+    ladder = {"mode": "by_total", "reset": "bill", "classes": classes}
+    book = made({"id": "energy", "kind": "energy", "ladder": ladder})
+    town(store)
+
+    def told() -> list[str]:
+        return store.read(lambda reader: [one.detail for one in reader.find(Finding, code="class_near")])
+
+    rater = Rater(store, {"made": book})
+    send(store, rater, [(at(1, 5, 1), Channel.IMPORT, 89_000)], "1")
+    assert told() == []
+    send(store, rater, [(at(1, 5, 2), Channel.IMPORT, 1_000)], "2")
+    said = ["energy: 90 % of 100 kWh; above it all kWh cost more"]
+    assert told() == said
+    send(store, Rater(store, {"made": book}), [(at(1, 5, 3), Channel.IMPORT, 5_000)], "3")
+    assert told() == said
