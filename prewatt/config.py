@@ -61,8 +61,20 @@ class Gateway:
     timeout_ms: int = setting("an answer later than this closes the connection", 3000, least=50, most=120_000)
     gap_ms: int = setting("silence between two requests", 0, least=0, most=10_000)
     secret: str = setting("NAME of the secret that its meters use unless they have their own", "")
-    framing: str = setting("DLMS: wrapper (TCP) or hdlc below it", "wrapper", words=("wrapper", "hdlc"))
+    framing: str = setting(
+        'DLMS: wrapper or hdlc; Modbus: tcp or rtu; "" = what the host is (a serial device: rtu)',
+        "",
+        words=("", "wrapper", "hdlc", "tcp", "rtu"),
+    )
     physical: int = setting("DLMS over HDLC: lower part of the meters' addresses; 0 = none", 0, least=0, most=16383)
+    baud: int = setting("speed, where host is a serial device (/dev/...)", 9600, least=300, most=921_600)
+    parity: str = setting("parity of a serial device", "N", words=("N", "E", "O"))
+    pipeline: int = setting("Modbus TCP: visits under way at a time, where the gateway takes them", 1, least=1, most=64)
+    tls: bool = setting("whether it speaks TLS", False)
+    authority: str = setting(
+        "TLS: file that its certificate is checked against, from the home; none = the system's", ""
+    )
+    certificate: str = setting("TLS: file of our certificate and its private part, from the home", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +264,20 @@ def _routes(document: Document, tables: Tables) -> None:
                 raise document.refuse(("notices", table, key), f"unknown name {wrong!r}", suggest(wrong, words))
 
 
+def _framings(document: Document, tables: Tables) -> None:
+    """A gateway's framing belongs to its protocol, and a serial device has no TLS."""
+    fit = {"dlms": ("", "wrapper", "hdlc"), "modbus": ("", "tcp", "rtu")}
+    for index, gateway in enumerate(tables.gateway):
+        words = fit.get(gateway.protocol, ("",))
+        if gateway.framing not in words:
+            known = " or ".join(filter(None, words)) or "none"
+            raise document.refuse(
+                ("gateway", index, "framing"), f"{gateway.protocol} has no {gateway.framing!r}", known
+            )
+        if gateway.tls and gateway.host.startswith("/"):
+            raise document.refuse(("gateway", index, "tls"), "a serial device has no TLS", "tls = false")
+
+
 def _engine(document: Document, tables: Tables) -> None:
     """The engine's knobs are the numbers of ``control.settings.Settings``, fractions where it takes them."""
     from control.settings import Settings
@@ -273,5 +299,6 @@ _RULES: tuple[Callable[[Document, Tables], None], ...] = (
     _channels,
     _payments,
     _routes,
+    _framings,
     _engine,
 )

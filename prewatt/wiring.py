@@ -147,13 +147,33 @@ class Kept(NamedTuple):
 def links(config: Config, store: Store, clock: Clock) -> dict[str, Link]:
     """One link per gateway, by the gateway's name; nothing is connected yet."""
     from control.fences import Fences
-    from ingest.links.tcp import TcpTransport
     from storage.counters import Counters
 
-    kept, transport = Kept(Fences(store), Counters(store)), TcpTransport()
+    kept = Kept(Fences(store), Counters(store))
     return {
-        gateway.name: _LINKS[gateway.protocol](config, gateway, clock, transport, kept) for gateway in config.gateway
+        gateway.name: _LINKS[gateway.protocol](config, gateway, clock, _transport(config, gateway), kept)
+        for gateway in config.gateway
     }
+
+
+def _transport(config: Config, gateway: Gateway) -> Any:
+    """How bytes reach a gateway: a serial device, TCP, or TLS with the files that the configuration names."""
+    from ingest.links.targets import is_serial
+
+    if is_serial(gateway.host):
+        from ingest.links.serial import SerialTransport
+
+        return SerialTransport(gateway.baud, gateway.parity)
+    from ingest.links.tcp import TcpTransport, tls_context
+
+    if not gateway.tls:
+        return TcpTransport()
+    files = [config.home.under(name) if name else None for name in (gateway.authority, gateway.certificate)]
+    try:
+        return TcpTransport(tls_context(*files))
+    except OSError as error:  # ssl.SSLError is one
+        which = f"{config.home.config}: gateway {gateway.name!r}"
+        raise BadConfig(f"TLS files cannot be used: {error}", which=which, attempt="authority, certificate") from None
 
 
 def _modbus(config: Config, gateway: Gateway, clock: Clock, transport: Any, kept: Kept) -> Link:  # noqa: ARG001
@@ -167,6 +187,9 @@ def _modbus(config: Config, gateway: Gateway, clock: Clock, transport: Any, kept
         gateway=gateway.name,
         fences=kept.fences,
         timeout_s=gateway.timeout_ms / 1000,
+        depth=gateway.pipeline,
+        framing="rtu" if gateway.framing == "rtu" or gateway.host.startswith("/") else "tcp",
+        gap_s=gateway.gap_ms / 1000,
     )
 
 

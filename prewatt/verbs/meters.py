@@ -1,12 +1,29 @@
-"""List the meter models that prewatt can read, and which of them it may switch."""
+"""Find, try and read meters on a line, and list the models that prewatt can read and switch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prewatt.errors import ShellError, Usage
 from prewatt.options import FormOption, HomeOption
 from prewatt.output import Result, emit
 
+if TYPE_CHECKING:
+    from ingest.links.targets import Target
+
 PANEL = "field"
 group = typer.Typer(no_args_is_help=True, help=__doc__)
+
+Where = Annotated[str, typer.Argument(metavar="HOST|SERIAL", help="10.0.0.7, 10.0.0.7:502 or /dev/ttyUSB0.")]
+Rtu = Annotated[bool, typer.Option("--rtu", help="RTU frames inside TCP (serial servers).")]
+Baud = Annotated[int, typer.Option(help="Speed of a serial device.")]
+Parity = Annotated[str, typer.Option(help="Parity of a serial device: N, E or O.")]
+Timeout = Annotated[int, typer.Option("--timeout-ms", min=20, max=60_000, help="How long a unit may think.")]
+Units = Annotated[str, typer.Option(help="Unit numbers: 1-32,40.")]
+Unit = Annotated[int, typer.Option(min=0, max=255, help="Unit number.")]
+First = Annotated[int, typer.Option("--from", min=0, max=65_535, help="First register (0-based).")]
+Last = Annotated[int, typer.Option("--to", min=1, max=65_536, help="Where to stop (not read).")]
 
 
 @group.command()
@@ -17,3 +34,154 @@ def profiles(home: HomeOption = None, output: FormOption = None) -> None:
 
     rows = [driver_row(driver) for driver in drivers().values()]
     emit(Result("meters profiles", {"profiles": rows}, rows="profiles"))
+
+
+@group.command()
+def scan(
+    where: Where,
+    units: Units = "1-247",
+    rtu: Rtu = False,
+    baud: Baud = 9600,
+    parity: Parity = "N",
+    timeout_ms: Timeout = 300,
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Find the units that answer on a line, and the models that fit them. Reads only. Exit 1 when nobody answers."""
+    from prewatt import surveys
+
+    numbers = surveys.unit_numbers(units)
+    rows = surveys.run(
+        _target(where, rtu, baud, parity), lambda s: surveys.scanned(s, numbers), timeout_s=timeout_ms / 1000
+    )
+    emit(Result("meters scan", {"where": where, "asked": len(numbers), "units": rows}, rows="units"))
+    if not rows:
+        raise typer.Exit(1)
+
+
+@group.command()
+def probe(
+    where: Where,
+    unit: Unit = 1,
+    start: First = 0,
+    stop: Last = 128,
+    address: Annotated[int | None, typer.Option(help="Where a manual puts a value: it may be off by one.")] = None,
+    wait_s: Annotated[int, typer.Option("--wait", min=0, max=600, help="Seconds between two looks.")] = 20,
+    rtu: Rtu = False,
+    baud: Baud = 9600,
+    parity: Parity = "N",
+    timeout_ms: Timeout = 500,
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Rank what an unknown meter may be: models, and function, type and word order by plausible values. Reads only."""
+    from prewatt import surveys
+
+    found = surveys.run(
+        _target(where, rtu, baud, parity),
+        lambda s: surveys.probed(s, unit, _span(start, stop), address, wait_s),
+        timeout_s=timeout_ms / 1000,
+    )
+    emit(Result("meters probe", found, rows="guesses", columns=("function", "type", "order", "points")))
+    if not found["models"] and not found["guesses"]:
+        raise typer.Exit(1)
+
+
+@group.command()
+def read(
+    where: Where,
+    model: Annotated[str, typer.Option(help="Driver: prewatt meters profiles.")],
+    unit: Unit = 1,
+    rtu: Rtu = False,
+    baud: Baud = 9600,
+    parity: Parity = "N",
+    timeout_ms: Timeout = 2000,
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Read one meter through its driver: values in base units, and what is doubtful about them."""
+    from prewatt import surveys
+
+    known = surveys.modbus_driver(model)
+    found = surveys.run(
+        _target(where, rtu, baud, parity), lambda s: surveys.read(s, unit, known), timeout_s=timeout_ms / 1000
+    )
+    emit(Result("meters read", found))
+
+
+@group.command()
+def dump(
+    where: Where,
+    file: Annotated[Path, typer.Argument(help="Where to write; refused if it exists.")],
+    units: Units = "1",
+    start: First = 0,
+    stop: Last = 256,
+    rtu: Rtu = False,
+    baud: Baud = 9600,
+    parity: Parity = "N",
+    timeout_ms: Timeout = 500,
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Write the registers of meters to a file that `meters serve` can serve again."""
+    import json
+
+    from prewatt import surveys
+    from sim.bank import SCHEMA
+
+    if file.exists():
+        raise Usage(f"{file} exists", which="FILE", attempt="another name")
+    numbers, span = surveys.unit_numbers(units), _span(start, stop)
+    found = surveys.run(
+        _target(where, rtu, baud, parity), lambda s: surveys.dumped(s, numbers, span), timeout_s=timeout_ms / 1000
+    )
+    if not found:
+        raise ShellError("no register answers", which=where, attempt="prewatt meters scan")
+    file.write_text(json.dumps({"schema": SCHEMA, "units": found}, indent=1) + "\n", encoding="utf-8")
+    count = sum(len(text) // 4 for one in found for runs in one["registers"].values() for text in runs.values())
+    emit(Result("meters dump", {"file": str(file), "units": [one["unit"] for one in found], "registers": count}))
+
+
+@group.command()
+def serve(
+    file: Annotated[Path, typer.Argument(help="A file of `meters dump`.", exists=True, dir_okay=False)],
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="TCP port; 0 = any free one.")] = 5020,
+    rtu: Rtu = False,
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Serve dumped registers as Modbus TCP on loopback until interrupted: the meter again, without the meter."""
+    import asyncio
+
+    from sim.bank import RegisterBank, load
+    from sim.sockets import serve as listen
+
+    bank = RegisterBank(load(file), "rtu" if rtu else "tcp")
+
+    async def forever() -> None:
+        served = await listen(bank, port=port)
+        emit(Result("meters serve", {"host": served.host, "port": served.port, "units": sorted(bank.units)}))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await served.close()
+
+    asyncio.run(forever())
+
+
+def _target(where: str, rtu: bool, baud: int, parity: str) -> "Target":
+    from ingest.errors import IngestError
+    from ingest.links.targets import target
+
+    if parity not in ("N", "E", "O"):
+        raise Usage(f"no parity {parity!r}", which="--parity", attempt="N, E or O")
+    try:
+        return target(where, rtu=rtu, baud=baud, parity=parity)
+    except IngestError as error:
+        raise Usage(str(error), which="HOST|SERIAL") from None
+
+
+def _span(start: int, stop: int) -> tuple[int, int]:
+    if stop <= start:
+        raise Usage(f"nothing between {start} and {stop}", which="--from, --to")
+    return start, stop
