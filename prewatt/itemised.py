@@ -29,7 +29,9 @@ from tariff import explain
 from tariff import money as exact
 from tariff.explain import Step
 from tariff.model import Book
+from tariff.reasons import Reason, reasons
 from tariff.records import Bill, BillLine
+from tariff.standing import Standing, standings
 from tariff.statement import period_of
 
 Row = dict[str, Any]
@@ -191,12 +193,49 @@ def _bill(subject: Subject, book: Book, made: Bill, posted: StoredBill | None, o
     basis = subject.basis(book, span)
     found = explain.steps(book, *span, basis.usage, attributes=subject.account.attributes, carried=basis.carried)
     chosen = [step for step in found if only in ("", step.component)]
+    whys = reasons(book, made, basis.usage, subject.account.attributes)
+    given = {"until": made.ended or made.end, "attributes": subject.account.attributes, "carried": basis.carried}
+    stands = standings(book, span, basis.usage, **given)
     row = bill_row(made)
     return row | {
-        "lines": [_line(row, one, chosen) for row, one in zip(row["lines"], made.lines, strict=True) if one in lines],
+        "lines": [
+            _line(row, one, chosen) | {"why": _why(why)}
+            for row, one, why in zip(row["lines"], made.lines, whys, strict=True)
+            if one in lines
+        ],
+        "standings": [_standing(one) for one in stands],
         **_told(chosen),
         "posted": posted is not None,
         "rederived": posted is None or (posted.total_micro, posted.reads_hash) == (made.total_micro, made.reads_hash),
+    }
+
+
+def _why(why: Reason) -> Row:
+    """Why a line is what it is: its rule's terms, when its price holds, what it was made of, what set its demand."""
+    row: Row = {"kind": why.kind, "terms": dict(why.terms), "windows": [explain.in_words(one) for one in why.windows]}
+    if why.default:
+        row["windows"].append("all other hours")
+    row["of"] = [
+        {"id": base.id, "version": base.version, "period": base.period, "tier": base.tier}
+        | {"amount": money(base.amount_micro)}
+        for base in why.bases
+    ]
+    row["base"] = money(sum(base.amount_micro for base in why.bases)) if why.bases else None
+    row["peak"] = None if why.peak is None else {"start": why.peak.start, "end": why.peak.end, "kw": why.peak.kw}
+    return row | {"source": dict(why.source)}
+
+
+def _standing(one: Standing) -> Row:
+    """Where one ladder stands at the bill's end."""
+    return {
+        "component": one.component,
+        "period": one.period,
+        "reset": one.reset,
+        "kwh": exact.text(one.position_wh, 3),
+        "tier": one.tier,
+        "limits_kwh": [exact.text(limit, 3) for limit in one.limits_wh],
+        "next_tier_kwh": None if one.next_wh is None else exact.text(one.next_wh, 3),
+        "prices": {label: list(texts) for label, texts in one.prices.items()},
     }
 
 

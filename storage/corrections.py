@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-import numpy as np
 import pyarrow as pa
 
 from ingest.records import Finding
@@ -17,14 +16,13 @@ from storage.accruals import settle
 from storage.billing import Customer, bill_of, legs, stored_bill
 from storage.charging import GroupCharges
 from storage.codec import canonical
-from storage.folds import Folds, carried, gather
+from storage.folds import Folds, gather
 from storage.keptbooks import KeptBooks
-from storage.positions import Group
+from storage.recharge import recharge
 from storage.records import StoredBill, SupersededBill
 from storage.store import Store
 from storage.unit import Unit
 from storage.usage import Energies
-from tariff import rating
 from tariff.errors import RatingError
 from tariff.records import Bill
 from tariff.statement import ladder_start
@@ -76,15 +74,10 @@ def _charges(
     store: Store, folds: Folds, customer: Customer, span: tuple[datetime, datetime], fresh: pa.Table
 ) -> tuple[GroupCharges, ...]:
     """Charge rows of the whole period, from its stored and fresh intervals."""
-    start, end = span
-    master, book = folds.master, customer.book
-    minutes = master.minutes(customer.account, start)
-    table = gather(store, master.meters(customer.account), ladder_start(book, start), end, fresh)
-    energies = master.of_account(Energies.of(table), customer.account)
-    group = Group.of(rating.compile(book, start, end, minutes, customer.attributes), start, minutes)
-    group.add([customer.account], [carried(book, start, energies, minutes, customer.attributes)])
-    group.put(0, energies)
-    return tuple(GroupCharges(group, part) for part in group.move(np.array([0]), np.array([0])))
+    master, book, name = folds.master, customer.book, customer.account
+    table = gather(store, master.meters(name), ladder_start(book, span[0]), span[1], fresh)
+    own = master.of_account(Energies.of(table), name)
+    return recharge(book, span, own, master=master, account=name, attributes=customer.attributes).charges
 
 
 def book_in(unit: Unit, corrections: Sequence[Correction], now: datetime) -> None:

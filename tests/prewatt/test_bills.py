@@ -191,6 +191,26 @@ def test_a_workbook_holds_numbers_and_never_a_formula(rated: Path, run: Run) -> 
     assert [Decimal(value) for value in values] == [Decimal(line["amount"]) for line in lines]
 
 
+def test_explain_names_the_hour_of_a_demand_and_the_lines_of_a_percentage(rated: Path, run: Run) -> None:
+    told = run("explain", "A1", "--bill", "2026-01", "-o", "json").json
+    whys = {line["id"]: line["why"] for line in told["lines"]}
+    assert whys["power"]["peak"] == {"start": "2026-01-11T01:00:00Z", "end": "2026-01-11T02:00:00Z", "kw": "42"}
+    assert (whys["vat"]["base"], whys["vat"]["terms"]["percent"]) == ("8005.20", "13")
+    assert {base["id"] for base in whys["vat"]["of"]} == {"energy", "power"}
+    assert sum(Decimal(base["amount"]) for base in whys["vat"]["of"]) == Decimal("8005.20")
+    assert [base["id"] for base in whys["least"]["of"]][-3:] == ["power", "fee", "vat"]
+    assert whys["energy"]["windows"] == ["08:00-22:00"] and whys["energy"]["source"]["title"] == "Notice 12"
+    (ladder,) = told["standings"]
+    assert (ladder["kwh"], ladder["tier"], ladder["limits_kwh"], ladder["next_tier_kwh"]) == (
+        "14862",
+        1,
+        ["1000"],
+        None,
+    )
+    only = run("explain", "A1", "--bill", "2026-01", "--line", "vat", "-o", "json").json
+    assert [line["id"] for line in only["lines"]] == ["vat"] and only["steps"] == []
+
+
 def test_a_dry_run_is_a_draft_and_posts_nothing(rated: Path, run: Run) -> None:
     draft, _ = words(run("bill", "2026-01", "--dry-run", "--lang", "en", "-o", "html").out)
     assert "Draft: not posted" in draft
