@@ -9,6 +9,7 @@ be cut remotely is warned, and never told of a cut.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 
 from control import credit, guards, windows
 from control.ladder import FINAL, STOP, Rung, delivered_at, level_of, reached
@@ -17,6 +18,7 @@ from control.records import Action, Case, Credit, Service
 from ingest.records import RelayState
 
 MAKES_FIELD_ORDER = ("protected", "medical", "keep_power")
+SOON = "over_tier_soon"
 PRESSING = (Credit.EMERGENCY, Credit.EXHAUSTED, Credit.NEGATIVE)
 
 
@@ -26,7 +28,7 @@ class AlertDue:
 
     rung: str
     recipient: str
-    code: str  # warning | over_tier | stop | final
+    code: str  # warning | over_tier | over_tier_soon | stop | final
     params: Mapping[str, str]
     not_before: datetime | None = None
 
@@ -39,7 +41,7 @@ def due(case: Case, policy: Policy) -> tuple[AlertDue, ...]:
     found: list[tuple[str, str]] = []
     if case.service is not Service.DISCONNECTED:
         found += [(rung.key, "warning") for rung in _warning(case, policy, raised)]
-        found += [(key, "over_tier") for key in _over_tier(case, policy, raised)]
+        found += [(key, key.partition(".")[0]) for key in _over_tier(case, policy, raised)]
         found += [(key, STOP) for key in _stop(case, policy, raised)]
         found += [(key, FINAL) for key in _final(case, policy, raised)]
     return tuple(
@@ -67,7 +69,8 @@ def params(case: Case, policy: Policy, code: str) -> dict[str, str]:
         "hours": "" if hours is None else str(max(int(hours), 0)),
         "earliest": "" if earliest is None else f"{windows.local(earliest, case.zone):%m-%d %H:%M}",
         "needed": decimal(credit.needed(case, policy) + 9_999),
-        "tier": "" if case.tier is None else str(case.tier + 1),
+        "tier": "" if case.tier is None else str(case.tier + (2 if code == SOON else 1)),
+        "tier_days": "" if case.next_tier_h is None else str(max(ceil(case.next_tier_h / 24), 1)),
         "pay": policy.pay,
         "call": policy.call,
     }
@@ -106,11 +109,21 @@ def _warning(case: Case, policy: Policy, raised: frozenset[str]) -> Iterator[Run
 
 
 def _over_tier(case: Case, policy: Policy, raised: frozenset[str]) -> Iterator[str]:
-    """Once per tier above the first and period of the ladder."""
-    if policy.over_tier and case.tier is not None and case.tier >= 1:
-        key = ".".join(part for part in ("over_tier", str(case.tier), case.tier_period) if part)
+    """Once per tier above the first and period of the ladder: when it is reached, and before, while there is time."""
+    if not policy.over_tier or case.tier is None:
+        return
+    if case.tier >= 1:
+        key = _tier_key("over_tier", case.tier, case)
         if key not in raised:
             yield key
+    if case.next_tier_h is not None and case.next_tier_h <= 24 * policy.over_tier_days:
+        key = _tier_key(SOON, case.tier + 1, case)
+        if key not in raised and _tier_key("over_tier", case.tier + 1, case) not in raised:
+            yield key
+
+
+def _tier_key(code: str, tier: int, case: Case) -> str:
+    return ".".join(part for part in (code, str(tier), case.tier_period) if part)
 
 
 def _stop(case: Case, policy: Policy, raised: frozenset[str]) -> Iterator[str]:
@@ -154,7 +167,7 @@ def _may_be_cut(case: Case, policy: Policy) -> bool:
 
 def _recipients(policy: Policy, code: str) -> tuple[str, ...]:
     """Over-tier notices are for the customer alone; all others go to every recipient of the policy at once."""
-    return ("customer",) if code == "over_tier" else policy.recipients
+    return ("customer",) if code in ("over_tier", SOON) else policy.recipients
 
 
 def _not_before(case: Case, policy: Policy, code: str, recipient: str) -> datetime | None:

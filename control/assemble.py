@@ -40,7 +40,8 @@ SEALED_DAILY = timedelta(hours=26)  # between two seals
 class Outlook:
     """How long one account's money lasts: hours (pessimistic P10, median) and the Wh that it still buys.
 
-    Beside it what the same rows show: tier of the last unit, span of its ladder, flags of the last interval.
+    Beside it what the same rows show: tier of the last unit, span of its ladder, hours to the next tier, flags of the
+    last interval.
     """
 
     hours_p10: float | None = None
@@ -48,6 +49,7 @@ class Outlook:
     wh_left: int | None = None
     tier: int | None = None
     tier_period: str = ""
+    next_tier_h: float | None = None
     read_flags: int = 0
 
 
@@ -252,7 +254,7 @@ def _build(account: Account, rows: _Rows, world: World) -> Case:
 
 def _lasting(row: Notice) -> bool:
     """Whether a notice was told for longer than its credit epoch: one of a tier, for its ladder's period."""
-    return row.code == "over_tier" and row.rung.count(".") > 1
+    return row.code in ("over_tier", "over_tier_soon") and row.rung.count(".") > 1
 
 
 def _read(place: RegisterPlace | None, state: AccountState, outlook: Outlook | None) -> dict[str, Any]:
@@ -351,6 +353,7 @@ def _ahead(sealed: SealedForecast | None, outlook: Outlook | None) -> dict[str, 
         "kwh_left": outlook.wh_left if outlook else None,
         "tier": outlook.tier if outlook else None,
         "tier_period": outlook.tier_period if outlook else "",
+        "next_tier_h": outlook.next_tier_h if outlook else None,
     }
 
 

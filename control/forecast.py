@@ -79,6 +79,19 @@ def hours_left(
     return HoursLeft(round(p10, 3), round(p50, 3), _bought(middle[0], p50), horizon_h)
 
 
+def hours_to(history_wh: npt.ArrayLike, now: datetime, wh: int, *, horizon_h: int = HORIZON_H) -> float | None:
+    """Hours until more than ``wh`` will have been used on the median path; None beyond the horizon or untold."""
+    days = _whole_days(np.asarray(history_wh, dtype=np.float64))
+    if days is None:
+        return None
+    used = np.cumsum(_profile(days, now, horizon_h))
+    place = int(np.searchsorted(used, wh, side="right"))
+    if place >= horizon_h:
+        return None
+    before = int(used[place - 1]) if place else 0
+    return round(place + (wh - before) / max(int(used[place]) - before, 1), 3)
+
+
 def seal(account: str, now: datetime, hours: HoursLeft, book_hash: str) -> SealedForecast:
     """The forecast as it is kept from ``now`` on, with the book of this time; None within it = not in the horizon."""
     return SealedForecast(

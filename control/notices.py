@@ -23,7 +23,7 @@ from storage.store import Store
 from storage.unit import Reader, Unit
 from storage.writer import Priority
 
-LADDER = frozenset({"warning", "over_tier", "stop", "final"})
+LADDER = frozenset({"warning", "over_tier", "over_tier_soon", "stop", "final"})
 """Codes that a payment makes void: they are not sent once their epoch is over."""
 RETRY_FIRST_S, RETRY_LIMIT_S = 30, 3600
 RECEIPT_EVERY_S = 60

@@ -5,7 +5,7 @@ its last charge, times what the account really paid in the last week for each kW
 energy). Where the book cannot tell them, they are what each hour of the day cost in the last week.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
@@ -15,12 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from control import credit, forecast
-from control.assemble import Outlook
+from control.assemble import CHUNK, Outlook
 from control.credit import Owing
 from control.policy import Policy
 from control.prices import Prices
 from control.records import SealedForecast
-from storage.records import Account
+from storage.records import Account, AccountState
 from storage.store import Store
 from storage.unit import Reader
 from tariff.model import Book
@@ -36,7 +36,9 @@ def outlooks(
     store: Store, cases: Mapping[str, Owing], meters: Mapping[str, Sequence[int]], policies: Mapping[str, Policy],
     prices_ahead: Prices, *, days: int,
 ) -> dict[str, Outlook]:  # fmt: skip
-    """Hours left of every account of ``cases``; ``meters`` are the surrogate ids of each account's meters.
+    """Hours left of every account of ``cases``, and hours to its next tier where that lies in the ladder's span.
+
+    ``meters`` are the surrogate ids of each account's meters.
 
     ``prices_ahead`` holds the books' prices from the full hour on at which everything here begins.
     """
@@ -49,6 +51,7 @@ def outlooks(
     charges = store.charges(end - timedelta(days=PRICE_DAYS), end, ids)
     prices, tiers = _prices(charges, end), _last(charges, "tier")
     paid = _paid(charges)
+    next_wh = store.read(lambda reader: _next_tiers(reader, cases))
     found = {}
     for name, case in cases.items():
         mine = [meter for meter in meters.get(name, ()) if meter in use]
@@ -67,9 +70,29 @@ def outlooks(
             hours.p10, hours.p50, hours.wh_left,
             tier=tiers[rated] if restart else None,
             tier_period=prices_ahead.period(name, restart),
+            next_tier_h=_next_tier(prices_ahead, name, restart, forecast.hours_to(_known(history), end, next_wh[name]))
+            if restart and next_wh.get(name) is not None else None,
             read_flags=reduce(or_, (flags[meter] for meter in mine), 0),
         )  # fmt: skip
     return found
+
+
+def _next_tiers(reader: Reader, names: Iterable[str]) -> dict[str, int]:
+    """Wh that accounts had left in their tier at the last actual read; none for those in their last tier."""
+    wanted, found = sorted(names), dict[str, int]()
+    for at in range(0, len(wanted), CHUNK):
+        for row in reader.find(AccountState, account__in=wanted[at : at + CHUNK], next_tier_wh__null=False):
+            if row.next_tier_wh is not None:
+                found[row.account] = row.next_tier_wh
+    return found
+
+
+def _next_tier(prices_ahead: Prices, account: str, restart: str, hours: float | None) -> float | None:
+    """``hours`` if the ladder is then in the same span as now: one that restarts first is never climbed."""
+    if hours is None:
+        return None
+    then = prices_ahead.period(account, restart, timedelta(hours=hours))
+    return hours if then == prices_ahead.period(account, restart) else None
 
 
 def ahead(reader: Reader, books: Mapping[str, Book], now: datetime) -> Prices:

@@ -54,6 +54,7 @@ class Policy:
     quiet_from_min: int = 22 * 60
     quiet_to_min: int = 7 * 60
     over_tier: bool = True
+    over_tier_days: int = 3  # ahead of the next tier, at the usual use; 0: told only when it is reached
     # notices
     warning_h: int = 24
     stop_notice_days: int = 0

@@ -149,6 +149,7 @@ FIELDS: Mapping[str, Mapping[str, Entry]] = {
         "quiet_from": Entry("quiet_from_min", clock),
         "quiet_to": Entry("quiet_to_min", clock),
         "over_tier": Entry("over_tier", flag),
+        "over_tier_days": Entry("over_tier_days", whole(0, 31)),
     },
     "notices": {
         "warning_h": Entry("warning_h", whole(0, 720)),

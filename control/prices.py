@@ -84,7 +84,7 @@ class Prices:
             self._kept[key] = ahead(book, self.start, attributes)
         return self._kept[key]
 
-    def period(self, account: str, restart: str) -> str:
-        """The span of the account's ladder at the start."""
+    def period(self, account: str, restart: str, later: timedelta = timedelta(0)) -> str:
+        """The span of the account's ladder at the start, or so much ``later``."""
         book = self.books.get(self.accounts.get(account, ("", {}))[0])
-        return ladder_period(restart, self.start, book.zone) if book is not None else ""
+        return ladder_period(restart, self.start + later, book.zone) if book is not None else ""

@@ -201,6 +201,7 @@ class Case:
     commodity: str = "electricity"  # electricity | gas | water
     tier: int | None = None  # price tier of the last unit, from 0: over-tier notices
     tier_period: str = ""  # the ladder's period, e.g. 2026-07: one over-tier notice per tier and period
+    next_tier_h: float | None = None  # hours to the next tier of the ladder at the usual use, within the same span
     debt_micro: int = 0  # agreed debt that payments pay off bit by bit
     debt_share_percent: int = 0  # of each payment
     debt_cap_week_micro: int = 0

@@ -17,8 +17,18 @@ EXTENDED = "\f^{}\\[~]|€"
 LANGUAGES = ("en", "zh")
 UNKNOWN = ("", "-")  # no forecast yet: then the phrase that holds the hours is left out
 HOURS = re.compile(r"(?:, ?| )(?:about |约可用|约|剩)?\{hours\}(?: h left| h|小时|时)")
-PARAMS = ("amount", "currency", "hours", "earliest", "needed", "tier", "pay", "call")
-LIMIT = {"amount": 11, "currency": 3, "hours": 3, "earliest": 11, "needed": 11, "tier": 2, "pay": 18, "call": 13}
+PARAMS = ("amount", "currency", "hours", "earliest", "needed", "tier", "tier_days", "pay", "call")
+LIMIT = {
+    "amount": 11,
+    "currency": 3,
+    "hours": 3,
+    "earliest": 11,
+    "needed": 11,
+    "tier": 2,
+    "tier_days": 2,
+    "pay": 18,
+    "call": 13,
+}
 NUMBERS = ("amount", "needed")  # never clipped: a shortened number would be another number
 
 TEXTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -67,6 +77,18 @@ TEXTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "zh": (
             "已进入第{tier}档电价。余额{amount},约{hours}小时,最早{earliest}停电。缴费{pay} 电话{call}",
             "{tier}档 余{amount} 剩{hours}时 停{earliest} 缴{pay} 电{call}",
+        ),
+    },
+    "over_tier_soon": {
+        "en": (
+            "Price tier {tier} within {tier_days} days. Balance {amount} {currency}, about {hours} h left. "
+            "Earliest disconnection {earliest}. Pay: {pay}. Help: {call}",
+            "Tier {tier} within {tier_days} d. Left {amount} {currency}, {hours} h. Off from {earliest}. "
+            "Pay {pay}. Call {call}",
+        ),
+        "zh": (
+            "约{tier_days}天内进入第{tier}档电价。余额{amount},约{hours}小时,最早{earliest}停电。缴费{pay} 电话{call}",
+            "{tier_days}天内{tier}档余{amount} 剩{hours}时停{earliest}缴{pay}电{call}",
         ),
     },
     "payment": {

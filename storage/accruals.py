@@ -49,5 +49,6 @@ def _after(before: AccountState, mine: Mapping[datetime, OpenPeriod]) -> Account
         accrued_to=max(reached, default=before.accrued_to),
         period_start=latest.start if latest is not None else before.period_start,
         book_hash=latest.book_hash if latest is not None else before.book_hash,
+        next_tier_wh=latest.next_tier_wh if latest is not None else before.next_tier_wh,
         estimate_micro=sum(period.estimate_micro for period in mine.values()) + before.billed_estimate_micro,
     )

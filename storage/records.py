@@ -70,6 +70,7 @@ class AccountState:
     epoch: int = 0  # credit epoch: rises when a payment lifts the status to ok
     book_hash: str = ""
     estimate_micro: int = 0  # provisional money for the unread gap: warns, never disconnects
+    next_tier_wh: int | None = None  # Wh left in the ladder's tier at the last actual read; None: none, or the last one
     billed_estimate_micro: int = 0  # of posted bills, what rests on estimates: moved from accrued to the estimate
 
 
@@ -261,3 +262,4 @@ class OpenPeriod:
     accrued_micro: int
     accrued_to: datetime | None
     estimate_micro: int = 0
+    next_tier_wh: int | None = None

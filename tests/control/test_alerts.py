@@ -86,6 +86,21 @@ def test_over_tier_rides_the_ladder() -> None:
     assert rungs(case, with_policy(over_tier=False)) == []
 
 
+def test_the_next_tier_is_told_ahead_once_and_not_when_it_is_far() -> None:
+    """Once per tier and ladder span, to the customer alone, while the tier is up to three days away."""
+    near = well_off(tier=0, tier_period="2026-03", next_tier_h=72.0)
+    (due,) = alerts.due(near, POLICY)
+    assert (due.rung, due.code, due.recipient) == ("over_tier_soon.1.2026-03", "over_tier_soon", "customer")
+    assert (due.params["tier"], due.params["tier_days"]) == ("2", "3"), "people count tiers from one"
+    assert rungs(replace(near, next_tier_h=72.1)) == []
+    assert rungs(replace(near, next_tier_h=None)) == []
+    assert rungs(near, with_policy(over_tier_days=2)) == rungs(near, with_policy(over_tier=False)) == []
+    assert rungs(replace(near, alerts=("over_tier_soon.1.2026-03",))) == []
+    assert rungs(replace(near, alerts=("over_tier.1.2026-03",))) == [], "it was reached before: an estimate, a refund"
+    second = replace(near, tier=1, alerts=("over_tier_soon.1.2026-03", "over_tier.1.2026-03"))
+    assert rungs(second) == ["over_tier_soon.2.2026-03"]
+
+
 def test_the_stop_notice_comes_early_enough_and_again_when_too_old() -> None:
     warned = ("hours.72",)
     assert rungs(well_off(hours_left=96.0, alerts=warned)) == ["stop.1"]

@@ -2,19 +2,22 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from control import alerts, assemble, decide, outlooks, prices
-from control.assemble import Outlook
+from control import alerts, assemble, decide, notices, outlooks, prices, text
+from control.alerts import AlertDue
+from control.assemble import Outlook, World
 from control.records import Case, Notice
 from ingest.records import Channel, Flag, Interval
 from storage import schemas
 from storage.rater import Rater
 from storage.records import Account, AccountState, RegisterPlace
 from storage.store import Priority
+from storage.unit import Unit
 from tariff import book as books
 from tariff import rating
 from tests.control.rig import CNY, DAY, HOUR, NOW, Rig, residential
@@ -119,6 +122,42 @@ def test_over_tier_is_told_once_for_each_tier_and_ladder_period_whatever_is_paid
     assert told(tier=1, tier_period="2024") == [], "a payment opened a new epoch, not a new year"
     assert told(tier=2, tier_period="2024") == ["over_tier.2.2024"]
     assert told(tier=1, tier_period="2025") == ["over_tier.1.2025"]
+
+
+def _queue(seen: Case, due: list[AlertDue], world: World, unit: Unit) -> None:
+    notices.queue(unit, seen, due, world)
+
+
+def test_a_tier_ahead_is_told_end_to_end_within_one_message(rig: Rig) -> None:
+    """7 kWh an hour since 1 May: 338 hours are 2366 kWh of the year's 2760, so the second tier is 56.3 hours away."""
+    found = rated(rig, 7000)
+    state = rig.get(AccountState, "A1")
+    assert isinstance(state, AccountState) and state.next_tier_wh == 2_760_000 - 338 * 7000
+    assert found.tier == 0 and found.next_tier_h == pytest.approx(394 / 7, 0.001)
+    holder = rig.get(Account, "A1")
+    rig.put(replace(holder, lang="zh"))  # type: ignore[type-var]
+    world = replace(rig.world(), outlooks={"A1": found})
+    seen = case(rig, tier=found.tier, tier_period=found.tier_period, next_tier_h=found.next_tier_h)
+    due = [one for one in alerts.due(seen, residential()) if one.code == "over_tier_soon"]
+    assert [one.rung for one in due] == ["over_tier_soon.1.2024"]
+    rig.store.write(Priority.BATCH, partial(_queue, seen, due, world))
+    (notice,) = rig.find(Notice, code="over_tier_soon")
+    assert (notice.recipient, notice.state) == ("customer", "queued")
+    assert "3天内进入第2档" in notice.text and text.fits(notice.text)
+    english = text.render("over_tier_soon", due[0].params, "en")
+    assert "Price tier 2 within 3 days" in english and text.fits(english)
+    account = rig.get(AccountState, "A1")
+    rig.put(replace(account, epoch=2))  # type: ignore[type-var]
+    again = case(rig, tier=found.tier, tier_period=found.tier_period, next_tier_h=20.0)
+    assert "over_tier_soon" not in {one.code for one in alerts.due(again, residential())}, "once, whatever is paid"
+
+
+def test_a_ladder_that_restarts_first_is_not_told_of(rig: Rig) -> None:
+    assert rated(rig, 1000).next_tier_h is None, "2422 hours away: beyond the horizon"
+    ahead = rig.store.read(lambda reader: outlooks.ahead(reader, {"zj": GUANGZHOU}, NOW))
+    left = (datetime(2024, 5, 31, 16) - END) / HOUR
+    assert outlooks._next_tier(ahead, "A1", "month", left - 0.1) == left - 0.1
+    assert outlooks._next_tier(ahead, "A1", "month", left + 0.1) is None, "on 1 June it begins anew"
 
 
 # ---- what G2 sees of the last read

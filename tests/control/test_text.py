@@ -17,7 +17,7 @@ USUAL = {
     "call": "95598",
 }
 FULL = {name: "9" * limit for name, limit in text.LIMIT.items()}
-WARNINGS = ("warning", "stop", "final", "over_tier")
+WARNINGS = ("warning", "stop", "final", "over_tier", "over_tier_soon")
 
 
 def test_the_alphabet_is_that_of_the_standard() -> None:
@@ -85,7 +85,7 @@ def test_whatever_the_parameters_one_sms(params: dict[str, str], code: str) -> N
     assert text.septets(text.render(code, params, "en")) is not None
 
 
-@pytest.mark.parametrize("code", ["warning", "stop", "final", "over_tier"])
+@pytest.mark.parametrize("code", WARNINGS)
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_hours_that_nobody_knows_are_left_out_instead_of_told_as_a_dash(code: str, lang: str) -> None:
     known = {
