@@ -171,7 +171,8 @@ class Folds:
             plan = rating.compile(book, start, end, minutes, attributes)
             self._groups[key] = Group.of(plan, start, minutes)
         group = self._groups[key]
-        group.add([account], [self._carry(account, book, start, minutes, fresh)])
+        first = self.master.first_slot(account, group.grid)
+        group.add([account], [self._carry(account, book, start, minutes, fresh)], first)
         self._where[account, start] = group
         self._quicken(account, start, group)
         return group, group.row_of[account]
@@ -250,12 +251,7 @@ class Folds:
         self._go_on(account, span, fresh, touched, moved)
 
     def _go_on(
-        self,
-        account: str,
-        span: tuple[datetime, datetime],
-        fresh: pa.Table,
-        touched: dict[int, _Touched],
-        moved: Moved,
+        self, account: str, span: tuple[datetime, datetime], fresh: pa.Table, touched: dict[int, _Touched], moved: Moved
     ) -> None:
         """Later periods whose ladders carry this one's energy: the open ones are rewound, the billed ones corrected."""
         book = self._book(account)
