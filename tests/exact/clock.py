@@ -77,7 +77,7 @@ def within(window: Table, local: datetime, day: int, holiday: bool) -> bool:
     begin, end = window.get("from", "00:00"), window.get("to", "00:00")
     if begin == end or (begin, end) == ("00:00", "24:00"):
         return True
-    return begin <= clock < end if begin < end else clock >= begin or clock < end
+    return bool(begin <= clock < end if begin < end else clock >= begin or clock < end)
 
 
 def dated(text: str, day: date) -> bool:

@@ -19,7 +19,7 @@ Found = list[tuple[int | None, Fraction | None, Fraction]]
 
 def fixed(bill: "Bill", spec: Table, part: "Part", result: "Result") -> Found:
     """An amount, of the class that the bill's kWh reach, per bill, day or unit."""
-    amount = spec.get("amount")
+    amount = str(spec.get("amount"))
     if "by_total" in spec:
         used = Fraction(sum(row.wh for row in bill.taken), 1000)
         amount = next(one["amount"] for one in spec["by_total"] if "up_to" not in one or used <= Fraction(one["up_to"]))

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, note
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from tariff import rating
@@ -91,7 +91,7 @@ def test_the_generator_reaches_every_kind_and_option() -> None:
     """What no example ever says cannot be proved by examples: the words of the book's page are met."""
     seen: set[str] = set()
 
-    @examples(200)
+    @settings(examples(1), max_examples=200)
     @given(tariffs(60))
     def look(tariff: Tariff) -> None:
         seen.update(word for word in WORDS if word in tariff.text)
