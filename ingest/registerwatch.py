@@ -42,13 +42,13 @@ def judge(before: Seen | None, register_wh: int, at: datetime, *, point: MeterPo
 def stands(before: Seen | None, register_wh: int, at: datetime, *, power_w: int, step_wh: int = 1) -> bool:
     """Whether a register stands that should have moved at ``power_w``: a meter that froze, or an old answer.
 
-    Three steps of the register must have been due; a load that was switched on just now looks the same, so this is a
+    Two steps of the register must have been due; a load that was switched on just now looks the same, so this is a
     reason to ask again, not a verdict.
     """
     if before is None or register_wh != before.register_wh:
         return False
     due_wh = power_w * max(0, int((at - before.at).total_seconds())) // 3600
-    return due_wh >= 3 * step_wh + STEP_SLACK_WH
+    return due_wh >= 2 * step_wh + STEP_SLACK_WH // 2
 
 
 class RegisterWatch:
