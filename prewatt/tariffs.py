@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from math import lcm
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,7 @@ def shown(home: Path | None, name: str, at: str) -> Row:
             "from": version.start.isoformat(),
             "component": spec.id,
             "kind": spec.kind,
-            "says": wording.component(spec, book.currency),
+            "says": wording.component(spec, book.currency) + wording.condition(version, spec),
         }
         for version in versions
         for spec in version.components
@@ -135,18 +136,18 @@ def _version_at(book: "Book", at: str) -> "Version":
 
 
 # ---- price
-def priced(home: Path | None, name: str, kwh: str, span: tuple[str, str], options: Mapping[str, Any]) -> Row:
-    """The bill that ``kwh`` would make between two days of the book's zone, by default the current month."""
+def priced(home: Path | None, name: str, span: tuple[str, str], options: Mapping[str, Any]) -> Row:
+    """The bill of ``kwh`` (or ``m3`` of gas) between two days of the book's zone, by default the current month."""
     from tariff import estimate, money
     from tariff.calendar import to_local
 
     book = read_book(home_config(home), name)
     start, end = _span(book, *span)
-    wh = _wh(kwh, "--kwh")
+    amount = _amount(book, options["kwh"], options["m3"])
     bill = estimate.bill(
         book,
         (start, end),
-        wh,
+        amount,
         attributes=options["attributes"],
         profile=_profile(options["profile"]),
         used_wh=_wh(options["used"], "--used"),
@@ -172,13 +173,33 @@ def priced(home: Path | None, name: str, kwh: str, span: tuple[str, str], option
         "currency": book.currency,
         "from": to_local(start, book.zone).date().isoformat(),
         "to": to_local(end, book.zone).date().isoformat(),
-        "kwh": money.text(wh, 3),
+        _counted(book): money.text(amount, 3),
         "attributes": {**book.attributes, **options["attributes"]},
         "lines": lines,
         "total": money.format(bill.total_micro),
-        "per_kwh": money.text(money.divide(bill.total_micro * 1000, wh), 6) if wh else "",
+        f"per_{_counted(book)}": money.text(money.divide(bill.total_micro * 1000, amount), 6) if amount else "",
         "sources": [dict(version.source) or dict(book.source) for version in _used(book, bill.lines)],
     }
+
+
+def _counted(book: "Book") -> str:
+    """What the book's meters count: kwh, or m3 of gas."""
+    from tariff.gas import is_gas
+
+    return "m3" if is_gas(book) else "kwh"
+
+
+def _counts(book: "Book", what: str) -> None:
+    if _counted(book) != what.lower():
+        raise Usage(f"the meters of book {book.name!r} count {_counted(book)}, not {what}", which=book.name)
+
+
+def _amount(book: "Book", kwh: str, m3: str) -> int:
+    """Wh, or 0.001 m3 of a gas book, from the option that fits the book."""
+    if bool(kwh) == bool(m3):
+        raise Usage("say how much, once", attempt="--kwh 300, or --m3 100 on a book of gas")
+    _counts(book, "m3" if m3 else "kWh")
+    return _wh(m3, "--m3") if m3 else _wh(kwh, "--kwh")
 
 
 def _used(book: "Book", lines: Sequence[Any]) -> list["Version"]:
@@ -244,25 +265,28 @@ def attributes_of(pairs: Sequence[str]) -> dict[str, str]:
 def differed(home: Path | None, names: tuple[str, str], kwh: str, options: Mapping[str, Any]) -> Row:
     """The keys that differ between two books or versions (NAME@DATE), and a reference year's bills on both."""
     from tariff import money
-    from tariff.difference import changes, year_by_month
+    from tariff.difference import changes, year_by_rows
 
     dated = any("@" in name for name in names)
     sides = [_side(home, name, dated=dated) for name in names]
     month_wh, year = _wh(kwh, "--kwh"), options["year"] or today().year
     profile = _profile(options["profile"])
     varh = _wh(options["kvarh"], "--kvarh") if options["kvarh"] else None
+    for book, _ in sides:
+        _counts(book, "kWh")
+    step = lcm(*(book.cycle_months for book, _ in sides))
     totals = [
-        year_by_month(book, year, month_wh, attributes=options["attributes"], profile=profile, reactive_varh=varh)
+        year_by_rows(book, year, month_wh, step, attributes=options["attributes"], profile=profile, reactive_varh=varh)
         for book, _ in sides
     ]
     months = [
         {
-            "month": f"{year}-{number:02d}",
+            "month": f"{year}-{1 + row * step:02d}",
             "before": money.format(before),
             "after": money.format(after),
             "difference": money.format(after - before),
         }
-        for number, (before, after) in enumerate(zip(*totals, strict=True), start=1)
+        for row, (before, after) in enumerate(zip(*totals, strict=True))
     ]
     before, after = (sum(side) for side in totals)
     (old, old_table), (new, new_table) = sides

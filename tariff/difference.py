@@ -89,31 +89,33 @@ def held(book: Book, version: Version) -> Book:
     return replace(book, versions=(replace(version, start=LONG_AGO),), hash=digest)
 
 
-def year_by_month(
+def year_by_rows(
     book: Book,
     year: int,
     month_wh: int,
+    row_months: int = 1,
     *,
     attributes: Mapping[str, str] | None = None,
     profile: estimate.Profile = estimate.FLAT,
     reactive_varh: int | None = None,
 ) -> tuple[int, ...]:
-    """Micro-units of the twelve monthly bills of a year of ``month_wh`` each; an annual ladder goes on through them."""
-    starts = [calendars.to_utc(datetime(year, month, 1), book.zone) for month in range(1, 13)]
-    ends = [*starts[1:], calendars.to_utc(datetime(year + 1, 1, 1), book.zone)]
-    totals: list[int] = []
-    for month, span in enumerate(zip(starts, ends, strict=True)):
-        before = 0
-        if month and statement.ladder_start(book, span[0]) == starts[0]:
-            before = month * month_wh
+    """Micro-units of a year's bills of ``month_wh`` a month, by rows of ``row_months``; annual ladders go on.
+
+    A bill covers the book's own cycle, counted from January; ``row_months`` must be a multiple of it.
+    """
+    edges = [calendars.to_utc(datetime(year + month // 12, month % 12 + 1, 1), book.zone) for month in range(13)]
+    rows = [0] * (12 // row_months)
+    for month in range(0, 12, book.cycle_months):
+        start, end = edges[month], edges[month + book.cycle_months]
+        used = month * month_wh if month and statement.ladder_start(book, start) == edges[0] else 0
         bill = estimate.bill(
             book,
-            span,
-            month_wh,
+            (start, end),
+            month_wh * book.cycle_months,
             attributes=attributes,
             profile=profile,
-            used_wh=before,
+            used_wh=used,
             reactive_varh=reactive_varh,
         )
-        totals.append(bill.total_micro)
-    return tuple(totals)
+        rows[month // row_months] += bill.total_micro
+    return tuple(rows)

@@ -1,7 +1,8 @@
 """A book, kWh and the shape of a day go in, the bill that they would make comes out, each line with its why.
 
-Energy is spread over the slots in whole Wh that sum to the total. A profile is a day's shape by the clock
-(``HH:MM,weight`` in equal steps) or stamped energies of the period (``2025-01-01T00:00,kWh`` on the book's wall clock).
+Energy is spread over the slots in whole Wh (of a gas book: 0.001 m3) that sum to the total. A profile is a day's shape
+by the clock (``HH:MM,weight`` in equal steps) or stamped energies of the period (``2025-01-01T00:00,kWh`` on the book's
+wall clock).
 """
 
 import csv

@@ -116,6 +116,16 @@ def component(spec: Spec, currency: str) -> str:
     return ", ".join(own)
 
 
+def condition(version: Version, spec: Spec) -> str:
+    """For whom a component is, as the end of its sentence; "" where it is for all."""
+    when = dict(version.when).get(spec.id)
+    if when is None:
+        return ""
+    tests = (("is", when.equals), ("is not", when.differs), ("is from", when.at_least), ("is to", when.at_most))
+    told = " and ".join(f"{words} {value}" for words, value in tests if value)
+    return f"; where {when.attribute} {told}"
+
+
 def _energy(spec: Energy, currency: str) -> Iterator[str]:
     sign = "paid to the customer, " if spec.credit else ""
     what = "" if spec.quantity == "import" else f"{spec.quantity} energy, "

@@ -66,7 +66,8 @@ def show(
 @group.command()
 def price(
     book: BookArgument,
-    kwh: Annotated[str, typer.Option("--kwh", metavar="N", help="Energy of the period.")],
+    kwh: Annotated[str, typer.Option("--kwh", metavar="N", help="Energy of the period.")] = "",
+    m3: Annotated[str, typer.Option("--m3", metavar="N", help="Gas of the period, on a book of gas.")] = "",
     first: Annotated[str, typer.Option("--from", metavar="DATE", help="First day; default: this month's.")] = "",
     last: Annotated[str, typer.Option("--to", metavar="DATE", help="Day after the last one.")] = "",
     profile: ProfileOption = None,
@@ -82,7 +83,7 @@ def price(
     from prewatt.tariffs import attributes_of, priced
 
     options = {"attributes": attributes_of(attribute or ()), "profile": profile, "used": used, "kvarh": kvarh}
-    data = priced(home, book, kwh, (first, last), options)
+    data = priced(home, book, (first, last), options | {"kwh": kwh, "m3": m3})
     columns = ("id", "tier", "quantity", "unit", "price", "amount", "why")
     emit(Result("tariff price", data, rows="lines", columns=columns))
 

@@ -26,11 +26,6 @@ PUBLISHED: tuple[tuple[str, str, int, dict[str, str], str], ...] = (
     ("guangzhou-residential", JANUARY, 600, {}, "423.40"),
     # BusinessTech, 4 July 2023: 350 kWh for 733.85 plus VAT is 843.93.
     ("city-power-prepaid", "2023-07-10", 350, {}, "843.93"),
-    # China Post, 19 May 2015, whole dollars: 330 kWh 735 now and 800 in summer, 500 kWh 1296 and 1480.
-    ("taipower-residential-2015", "2015-05-10", 330, {}, "735.00"),
-    ("taipower-residential-2015", "2015-05-10", 500, {}, "1296.00"),
-    ("taipower-residential-2015", "2015-06-10", 330, {}, "800.00"),
-    ("taipower-residential-2015", "2015-06-10", 500, {}, "1480.00"),
     # Bills of April 2021 with 2 kW: 118 kWh 693, 159 kWh 940.
     ("bangladesh-lt-a-2020", "2021-04-10", 118, {"sanctioned_kw": "2"}, "693.00"),
     ("bangladesh-lt-a-2020", "2021-04-10", 159, {"sanctioned_kw": "2"}, "940.00"),
@@ -39,13 +34,13 @@ PUBLISHED: tuple[tuple[str, str, int, dict[str, str], str], ...] = (
     ("tamilnadu-domestic-2012", "2012-06-10", 130, {}, "215.00"),
     ("tamilnadu-domestic-2012", "2012-06-10", 230, {}, "520.00"),
     # Kalvi News and infralive, September 2022.
-    ("tamilnadu-domestic", "2022-10-10", 100, {}, "0.00"),
-    ("tamilnadu-domestic", "2022-10-10", 200, {}, "225.00"),
-    ("tamilnadu-domestic", "2022-10-10", 300, {}, "675.00"),
-    ("tamilnadu-domestic", "2022-10-10", 400, {}, "1125.00"),
-    ("tamilnadu-domestic", "2022-10-10", 500, {}, "1725.00"),
-    ("tamilnadu-domestic", "2022-10-10", 800, {}, "4550.00"),
-    ("tamilnadu-domestic", "2022-10-10", 900, {}, "5550.00"),
+    ("tamilnadu-domestic", "2022-12-10", 100, {}, "0.00"),
+    ("tamilnadu-domestic", "2022-12-10", 200, {}, "225.00"),
+    ("tamilnadu-domestic", "2022-12-10", 300, {}, "675.00"),
+    ("tamilnadu-domestic", "2022-12-10", 400, {}, "1125.00"),
+    ("tamilnadu-domestic", "2022-12-10", 500, {}, "1725.00"),
+    ("tamilnadu-domestic", "2022-12-10", 800, {}, "4550.00"),
+    ("tamilnadu-domestic", "2022-12-10", 900, {}, "5550.00"),
 )
 
 # Totals made by hand from published prices.
@@ -78,6 +73,10 @@ BY_HAND: tuple[tuple[str, str, int, dict[str, str], str], ...] = (
     # 501 x 8.80 = 4408.80, + 260
     ("kerala-lt1-domestic", "2024-01-10", 501, {}, "4668.80"),
     ("kerala-lt1-domestic", "2024-01-10", 40, {}, "170.00"),
+    # 300 x 6.40 on three phases: + 205
+    ("kerala-lt1-domestic", "2024-01-10", 300, {"phases": "3"}, "2125.00"),
+    # 50 kWh on three phases: 231.50 + 84 + 250, VAT of 565.50 = 28.28
+    ("bangladesh-lt-a", JULY, 50, {"sanctioned_kw": "2", "phases": "3"}, "593.78"),
     # lifeline: 50 x 4.63 = 231.50, 2 x 42 = 84, 40, VAT of 355.50 = 17.78
     ("bangladesh-lt-a", JULY, 50, {"sanctioned_kw": "2"}, "373.28"),
     # one more: 51 x 5.26 = 268.26, 84, 40, VAT of 392.26 = 19.61
@@ -88,10 +87,6 @@ BY_HAND: tuple[tuple[str, str, int, dict[str, str], str], ...] = (
     ("bangladesh-lt-a-prepaid", JULY, 700, {"sanctioned_kw": "2"}, "7287.26"),
     # 1893 x 50 + 1956 x 50 + 2271 x 100 = 419550 and VAT of 8 %
     ("vietnam-residential", JANUARY, 200, {}, "453114.00"),
-    # summer: 120 x 1.78 + 210 x 2.55 + 98 x 3.80 = 1121.50; whole dollars
-    ("taipower-residential", "2026-07-10", 428, {}, "1122.00"),
-    # other: 120 x 1.78 + 185 x 2.26 = 631.70
-    ("taipower-residential", "2026-01-10", 305, {}, "632.00"),
     ("demo", JULY, 0, {}, "6.36"),
 )
 
@@ -124,12 +119,13 @@ def test_vietnam_publishes_what_a_month_costs_more(kwh: int, more: int) -> None:
     assert after - before == more
 
 
-def span(book: Book, start: str, end: str, total_kwh: int, minutes: int = 60, **options: Any) -> Bill:
-    """The bill of [start, end) on the book's wall clock."""
+def span(book: Book, start: str, end: str, total: int, *, unit: int = 1000, **options: Any) -> Bill:
+    """The bill of ``total`` (kWh, unless ``unit`` is 1: Wh or 0.001 m3) in [start, end) on the book's wall clock."""
+    minutes = 60
     first, last = (calendars.to_utc(datetime.fromisoformat(text), book.zone) for text in (start, end))
     slots = (last - first) // timedelta(minutes=minutes)
     ends = np.array([first + timedelta(minutes=minutes * (slot + 1)) for slot in range(slots)], "datetime64[ms]")
-    wh = spread(total_kwh * 1000, slots)
+    wh = spread(total * unit, slots)
     return statement.bill(book, "A", first, last, ends, wh, minutes=minutes, **options)
 
 
@@ -140,12 +136,27 @@ def test_vietnam_stretches_its_tiers_by_the_days_of_a_bill() -> None:
     assert net(bill, "energy") == 95 * 1806 + 25 * 1866 == 218_220
 
 
-def test_taipower_doubles_its_limits_on_a_bill_of_two_months() -> None:
+@pytest.mark.parametrize(
+    ("name", "month_of", "kwh", "dollars"),
+    [
+        # China Post, 19 May 2015: 330 kWh are 735 now and 800 in summer, 500 kWh 1296 and 1480.
+        ("taipower-residential-2015", 5, 330, 735),
+        ("taipower-residential-2015", 5, 500, 1296),
+        ("taipower-residential-2015", 6, 330, 800),
+        ("taipower-residential-2015", 6, 500, 1480),
+        # by hand: 120 x 1.78 + 210 x 2.55 + 98 x 3.80 = 1121.50; 120 x 1.78 + 185 x 2.26 = 631.70
+        ("taipower-residential", 7, 428, 1122),
+        ("taipower-residential", 1, 305, 632),
+    ],
+)
+def test_taipower_prints_months_in_whole_dollars(name: str, month_of: int, kwh: int, dollars: int) -> None:
+    first, last = f"2026-{month_of:02d}-01", f"2026-{month_of + 1:02d}-01"
+    assert total(span(shipped(name), first, last, kwh, attributes={"billed_months": "1"})) == f"{dollars}.00"
+
+
+def test_taipower_bills_two_months_with_twice_the_limits() -> None:
     """240 x 1.89 + 420 x 2.42: twice the 735 that it prints for 330 kWh of one month."""
-    bill = span(
-        shipped("taipower-residential-2015"), "2015-10-01", "2015-12-01", 660, attributes={"billed_months": "2"}
-    )
-    assert total(bill) == "1470.00"
+    assert total(month(shipped("taipower-residential-2015"), "2015-11-10", 660).bill()) == "1470.00"
 
 
 def test_nigeria_band_a_before_and_after_the_review_of_may_2024() -> None:
@@ -158,24 +169,25 @@ def test_nigeria_band_a_before_and_after_the_review_of_may_2024() -> None:
 @pytest.mark.parametrize(("start", "pounds"), [("2024-07-01", 1568), ("2024-10-01", 1717)])
 def test_ofgem_prints_a_year_of_2700_kwh_of_electricity_and_11500_of_gas(start: str, pounds: int) -> None:
     """The cap of a quarter, held for 365 days; Ofgem prints whole pounds."""
+    litres = round(11_500_000 * Decimal("3.6") / (Decimal("1.02264") * Decimal("39.3")))
     year = Decimal(0)
-    for name, kwh in (("gb-price-cap-electricity", 2700), ("gb-price-cap-gas", 11500)):
+    for name, amount in (("gb-price-cap-electricity", 2_700_000), ("gb-price-cap-gas", litres)):
         whole = shipped(name)
         (quarter,) = [version for version in whole.versions if version.start == datetime.fromisoformat(start)]
-        bill = span(held(whole, quarter), start, f"{int(start[:4]) + 1}{start[4:]}", kwh)
-        year += net(bill, "energy", "standing")
+        bill = span(held(whole, quarter), start, f"{int(start[:4]) + 1}{start[4:]}", amount, unit=1)
+        year += net(bill, "energy", "standing", "vat")
     assert round(year) == pounds
 
 
 def test_gb_gas_becomes_kwh_before_it_is_priced() -> None:
-    """2 m3 x 1.02264 x 39.3 / 3.6 = 22.328 kWh; 100 m3 are 1116.382 kWh at 6.24 pence."""
+    """2 m3 x 1.02264 x 39.3 / 3.6 = 22.328 kWh; 100 m3 are 1116.382 kWh at 6.24 pence, of which VAT 1/21."""
     assert gas.to_wh(2000, correction="1.02264", calorific_mj="39.3") == 22_328
-    wh = gas.to_wh(100_000, correction="1.02264", calorific_mj="39.3")
-    book = shipped("gb-price-cap-gas")
-    one = month(book, "2024-11-10", 0)
-    one.usage.wh[5] = wh
-    assert net(one.bill(), "energy") == Decimal("69.66")
-    assert net(one.bill(), "standing") == Decimal("9.50")
+    one = month(shipped("gb-price-cap-gas"), "2024-11-10", 100)
+    lines = {line.id: line for line in one.bill().lines}
+    assert (lines["energy"].quantity, money.format(lines["energy"].amount_micro)) == ("1116.382", "69.66")
+    assert money.format(lines["standing"].amount_micro) == "9.50"
+    assert lines["vat"].amount_micro == 0
+    assert money.format(lines["vat"].included_micro) == "3.77"  # 79.16 x 5 / 105
 
 
 def test_kenya_power_prints_what_500_shillings_buy() -> None:

@@ -178,3 +178,26 @@ def test_schema_is_a_schema(run: Run) -> None:
     told = run("tariff", "schema", "-o", "json").json
     assert told["schema"] == "prewatt.tariff.schema/1"
     assert told["document"] == plain
+
+
+def test_gas_is_priced_by_cubic_metres(run: Run) -> None:
+    span = ("--from", "2024-11-01", "--to", "2024-12-01")
+    data = run("tariff", "price", "gb-price-cap-gas", "--m3", "100", *span, "-o", "json").json
+    assert (data["m3"], data["total"]) == ("100", "79.16")
+    refused = run("tariff", "price", "gb-price-cap-gas", "--kwh", "100", *span)
+    assert refused.code == 2
+    assert "count m3, not kWh" in refused.err
+    assert run("tariff", "price", "demo", *span).code == 2
+    assert run("tariff", "diff", "gb-price-cap-gas", "demo").code == 2
+
+
+def test_diff_of_cycles_of_one_and_two_months_is_told_by_two(run: Run) -> None:
+    data = run("tariff", "diff", "tamilnadu-domestic", "kerala-lt1-domestic", "--kwh", "200", "-o", "json").json
+    assert len(data["months"]) == 6
+    assert (data["months"][0]["before"], data["months"][0]["after"]) == ("1125.00", "2175.00")
+
+
+def test_show_says_for_whom_a_component_is(run: Run) -> None:
+    rows = run("tariff", "show", "kerala-lt1-domestic", "-o", "json").json["components"]
+    assert rows[-1]["says"].endswith("; where phases is 3")
+    assert rows[1]["says"].endswith("; where phases is not 3")

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.records import Interval, MeterPoint
-from storage import billing
+from ingest.records import Channel, Interval, MeterPoint
 from storage.inbox import ReadInbox
 from storage.rater import Rater
 from storage.records import Account, Install, OpenPeriod
 from storage.store import Store
 from storage.writer import Priority
 from tariff import book as books
+from tariff.gas import is_gas
 from tariff.statement import Usage, accrued, carried, period_of
 from tests.storage.test_rater import FixedClock
 
@@ -54,7 +54,7 @@ def run(home: Path, name: str, batches: list[list[Interval]], now: datetime, min
             findings += rater.step(now).findings
         periods = store.read(lambda r: r.find(OpenPeriod, order="start"))
         for period in periods:
-            month = billing.period_of(BOOKS[name], period.start)
+            month = period_of(BOOKS[name], period.start)
             assert month == (period.start, period.end)
         return periods, findings
 
@@ -71,11 +71,12 @@ def test_every_book_owes_what_its_statement_says(tmp_path: Path, name: str, minu
     book = BOOKS[name]
     count = 20 * 1440 // minutes
     wh = np.random.default_rng(5).integers(0, 3000, count)
-    rows = [Interval(1, 1, at(n + 1, minutes), minutes, int(wh[n])) for n in range(count)]
+    channel = Channel.GAS if is_gas(book) else Channel.IMPORT
+    rows = [Interval(1, channel, at(n + 1, minutes), minutes, int(wh[n])) for n in range(count)]
     third = count // 3
     pieces = [rows[:third], rows[2 * third :], rows[third : 2 * third]]
     periods, findings = run(tmp_path, name, pieces, rows[-1].end, minutes)
-    assert findings == []
+    assert [one for one in findings if one.code != "class_near"] == []  # a notice of the ladder, not a fault
     ends = np.array([np.datetime64(row.end, "ms") for row in rows])
     assert len(periods) >= 1
     for period in periods:

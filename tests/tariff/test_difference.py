@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tariff import book as books
 from tariff import money
-from tariff.difference import changes, held, version_at, year_by_month
+from tariff.difference import changes, held, version_at, year_by_rows
 from tests.tariff.months import shipped
 
 
@@ -54,19 +54,27 @@ def test_the_version_in_force() -> None:
 def test_two_versions_cost_what_was_published() -> None:
     """200 kWh of Vietnam: 19250 dong more without VAT, every month, whatever the year."""
     book = shipped("vietnam-residential")
-    before, after = (year_by_month(held(book, version), 2030, 200_000) for version in book.versions)
+    before, after = (year_by_rows(held(book, version), 2030, 200_000) for version in book.versions)
     assert [money.format(new - old) for old, new in zip(before, after, strict=True)] == ["20790.00"] * 12
 
 
 def test_an_annual_ladder_goes_on_through_the_year_of_the_comparison() -> None:
     """500 kWh a month: 2760 are gone in June, 4800 in October."""
-    months = year_by_month(shipped("zhejiang-residential-plain"), 2025, 500_000)
+    months = year_by_rows(shipped("zhejiang-residential-plain"), 2025, 500_000)
     assert money.format(sum(months)) == money.format((2760 * 538 + 2040 * 588 + 1200 * 838) * 1000)
     assert months[0] == 269_000_000
     assert months[11] == 419_000_000
 
 
 def test_seasons_are_seen_by_month() -> None:
-    months = year_by_month(shipped("guangzhou-residential"), 2025, 600_000)
+    months = year_by_rows(shipped("guangzhou-residential"), 2025, 600_000)
     assert {money.format(months[month]) for month in (4, 5, 6, 7, 8, 9)} == {"370.40"}
     assert {money.format(months[month]) for month in (0, 1, 2, 3, 10, 11)} == {"423.40"}
+
+
+def test_a_bill_of_two_months_has_the_tiers_of_two() -> None:
+    """Taipower, 330 kWh a month: 735 in other months and 800 in summer, billed in pairs from January."""
+    pairs = year_by_rows(shipped("taipower-residential-2015"), 2016, 330_000, 2)
+    assert {money.format(pairs[0]), money.format(pairs[5])} == {"1470.00"}
+    assert money.format(pairs[3]) == "1600.00"
+    assert len(pairs) == 6
