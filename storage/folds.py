@@ -171,8 +171,7 @@ class Folds:
             plan = rating.compile(book, start, end, minutes, attributes)
             self._groups[key] = Group.of(plan, start, minutes)
         group = self._groups[key]
-        first = self.master.first_slot(account, group.grid)
-        group.add([account], [self._carry(account, book, start, minutes, fresh)], first)
+        group.add([account], [self._carry(account, book, start, minutes, fresh)])
         self._where[account, start] = group
         self._quicken(account, start, group)
         return group, group.row_of[account]
