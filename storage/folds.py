@@ -168,10 +168,10 @@ class Folds:
         minutes = self.master.minutes(account, start)
         key = (book.hash, start, end, minutes, tuple(sorted(attributes.items())))
         if key not in self._groups:
-            plan = rating.compile(book, start, end, minutes, attributes)
-            self._groups[key] = Group.of(plan, start, minutes)
+            self._groups[key] = Group.of(rating.compile(book, start, end, minutes, attributes), start, minutes)
         group = self._groups[key]
-        group.add([account], [self._carry(account, book, start, minutes, fresh)])
+        before = self._carry(account, book, start, minutes, fresh)
+        group.add([account], [before], self.master.first_slot(account, group.grid))
         self._where[account, start] = group
         self._quicken(account, start, group)
         return group, group.row_of[account]

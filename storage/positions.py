@@ -51,6 +51,7 @@ class Group:
     guess: Bool = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
     beside: Bool = field(default_factory=lambda: np.zeros((0, 0), np.bool_))  # export or reactive rows are stored
     done: Int = field(default_factory=lambda: np.zeros(0, np.int64))
+    since: Int = field(default_factory=lambda: np.zeros(0, np.int64))  # the first slot with a meter
     last: Int = field(default_factory=lambda: np.zeros(0, np.int64))  # the slot after the last actual one
     accrued: Int = field(default_factory=lambda: np.zeros(0, np.int64))
     reacts: bool = False  # some account has reactive energy
@@ -70,8 +71,11 @@ class Group:
         """Whether the plan prices what was fed in."""
         return any(stream.quantity != "import" for stream in self.plan.streams)
 
-    def add(self, accounts: Sequence[str], carried: Sequence[Mapping[str, int]]) -> None:
-        """Give each account a row, standing at the start of the period with what earlier ones left it."""
+    def add(self, accounts: Sequence[str], carried: Sequence[Mapping[str, int]], since: int = 0) -> None:
+        """Give each account a row, standing at the start of the period with what earlier ones left it.
+
+        Before slot ``since`` they had no meter: nothing is unread there.
+        """
         count = self.plan.slots
         self.held += carried
         for account in accounts:
@@ -89,6 +93,7 @@ class Group:
         self.guess = np.vstack([self.guess.reshape(-1, count), np.zeros((n, count), np.bool_)])
         self.beside = np.vstack([self.beside.reshape(-1, count), np.zeros((n, count), np.bool_)])
         self.done = np.concatenate([self.done, np.zeros(n, np.int64)])
+        self.since = np.concatenate([self.since, np.full(n, since, np.int64)])
         self.last = np.concatenate([self.last, np.zeros(n, np.int64)])
         self.accrued = np.concatenate([self.accrued, np.zeros(n, np.int64)])
 
@@ -263,7 +268,8 @@ class Group:
         """[rows] micro-units that unread and estimated slots before ``now_slot`` would add; 0 where all was read."""
         now_slot = min(now_slot, self.plan.slots)
         result = np.zeros(rows.size, np.int64)
-        open_ = ~self.has[:, :now_slot][rows].all(axis=1) if now_slot > 0 else np.zeros(rows.size, np.bool_)
+        early = np.arange(now_slot) < self.since[rows, None]
+        open_ = ~(self.has[:, :now_slot][rows] | early).all(axis=1)
         known = self.has[rows].any(axis=1) | self.guess[rows].any(axis=1)
         pick = np.flatnonzero(open_ & known)
         if not pick.size:
@@ -279,13 +285,14 @@ class Group:
 
     def _filled(self, rows: Int) -> Int:
         """[rows, slots] actual and estimated slots, and a mean of the last days where nothing is known."""
+        own = np.arange(self.plan.slots) >= self.since[rows, None]
         wh, has, guess = self.wh[rows], self.has[rows], self.guess[rows]
         span = TYPICAL_DAYS * 1440 // self.grid.minutes
         filled = wh.copy()
         for number in range(rows.size):
             recent = np.flatnonzero(has[number])[-span:]
             mean = int(wh[number, recent].sum()) // recent.size if recent.size else 0
-            filled[number, ~(has[number] | guess[number])] = mean
+            filled[number, ~(has[number] | guess[number]) & own[number]] = mean
         return filled
 
 

@@ -126,6 +126,11 @@ class Master:
         """Every meter that the account has or had."""
         return sorted({install.meter_id for install in self.by_account.get(account, [])})
 
+    def first_slot(self, account: str, grid: Grid) -> int:
+        """The first slot in which the account had a meter: what was used before is not its own, read or not."""
+        first = min((ms_of(install.start) for install in self.by_account.get(account, ())), default=grid.start)
+        return max(0, -(-(first - grid.start) // grid.slot_ms))
+
     def minutes(self, account: str, start: datetime) -> int:
         """The account's slot length in the period that starts at ``start``."""
         return slot_min(start, [self.points.get(meter) for meter in self.meters(account)])
