@@ -18,6 +18,7 @@ from tariff import money, spelling
 from tariff.components import kinds
 from tariff.components.energy import Energy
 from tariff.errors import BookError
+from tariff.late_fee import LateFeeRule
 from tariff.locate import Path, lines_of
 from tariff.model import PRICE_CHANGES, Book, Gas, Spec, Version, When, Window
 from tariff.section import Section, suggest
@@ -173,6 +174,7 @@ def _version(section: Section, zone: str, series: Callable[[str], bytes] | None)
         source=tuple(sorted(_source(section.child("source")).items())),
         when=tuple(when),
         gas=_gas(section),
+        late_fee=_late_fee(section),
     )
     _check_periods(section, version, periods)
     section.done()
@@ -206,6 +208,25 @@ def _when(section: Section) -> When | None:
     if not (when.equals or when.differs or when.at_least or when.at_most):
         table.fail("", f"{table.name}: say what the attribute must be", "equals, differs, at_least or at_most")
     return when
+
+
+def _late_fee(section: Section) -> LateFeeRule | None:
+    """What a bill of this version bears for each day that it is overdue."""
+    table = section.child("late_fee")
+    if table is None:
+        return None
+    rule = LateFeeRule(
+        daily=table.number("daily"),
+        daily_next_year=table.number("daily_next_year", "") if table.has("daily_next_year") else "",
+        minimum=table.number("minimum", "0"),
+        grace_days=table.integer("grace_days", 0, high=366),
+        due_days=table.integer("due_days", 0, high=366),
+    )
+    table.done()
+    for key, value in (("daily", rule.daily), ("daily_next_year", rule.daily_next_year), ("minimum", rule.minimum)):
+        if value.startswith("-") or (value and money.scale_of(value) > 6):
+            table.fail(key, f"{key} = {value!r} must be 0 or more with at most 6 decimals", 'e.g. "0.002" for 0.2 %')
+    return rule
 
 
 def _gas(section: Section) -> Gas | None:

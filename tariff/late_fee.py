@@ -1,6 +1,7 @@
-"""An overdue amount and two dates go in, the late fee comes out: per day, at another rate after the year's end."""
+"""Overdue amounts and dates go in, late fees come out: per day, at another rate after the year's end."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 from tariff import money
@@ -11,7 +12,7 @@ class LateFeeRule:
     """``daily`` and ``daily_next_year`` are shares of the amount per day ("0.002" = 0.2 %); ``minimum`` is currency.
 
     Days count from the one after the due date to the day of payment; those after 31 December of the due year bear
-    ``daily_next_year``. ``grace_days`` are free if payment comes within them.
+    ``daily_next_year``. ``grace_days`` are free if payment comes within them. A bill is due ``due_days`` after its end.
     """
 
     daily: str
@@ -20,6 +21,24 @@ class LateFeeRule:
     grace_days: int = 0
     decimals: int = 2
     rounding: money.Rounding = "half_up"
+    due_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A bill to be paid by the day ``due``."""
+
+    due: date
+    amount_micro: int
+    rule: LateFeeRule
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """Money that came in on a day."""
+
+    at: date
+    amount_micro: int
 
 
 def late_fee(amount_micro: int, due: date, paid: date, rule: LateFeeRule) -> int:
@@ -38,3 +57,27 @@ def late_fee(amount_micro: int, due: date, paid: date, rule: LateFeeRule) -> int
     weight = same * first + (days - same) * later
     fee = money.to_micro(amount_micro * weight, 10 ** (scale + money.MICRO_SCALE), rule.decimals, rule.rounding)
     return max(int(fee), money.parse(rule.minimum))
+
+
+def fees(bills: Sequence[Due], payments: Sequence[Paid], until: date) -> list[int]:
+    """Micro-units of each bill's fee as of the day ``until``: payments settle the oldest bill first, in order of time.
+
+    A part of a bill bears the days until it was paid, what is unpaid those up to ``until``; the minimum is one bill's.
+    """
+    left = sorted((one for one in payments if one.at <= until), key=lambda one: one.at)
+    found: list[int] = []
+    for bill in bills:
+        plain = replace(bill.rule, minimum="0")
+        owed, fee, late = max(bill.amount_micro, 0), 0, False
+        while owed and left:
+            part = min(owed, left[0].amount_micro)
+            fee += late_fee(part, bill.due, left[0].at, plain)
+            late |= (left[0].at - bill.due).days > bill.rule.grace_days
+            owed -= part
+            left[0] = replace(left[0], amount_micro=left[0].amount_micro - part)
+            if not left[0].amount_micro:
+                left.pop(0)
+        fee += late_fee(owed, bill.due, until, plain)
+        late |= owed > 0 and (until - bill.due).days > bill.rule.grace_days
+        found.append(max(fee, money.parse(bill.rule.minimum)) if late else 0)
+    return found

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from tariff.late_fee import LateFeeRule
 from tariff.money import Rounding
 
 PRICE_CHANGES = ("timestamp", "average_per_day")
@@ -74,6 +75,7 @@ class Version:
     source: tuple[tuple[str, str], ...] = ()
     when: tuple[tuple[str, When], ...] = ()
     gas: Gas | None = None
+    late_fee: LateFeeRule | None = None
     attributes: tuple[tuple[str, str], ...] = ()
     origin: str = ""
 

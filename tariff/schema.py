@@ -63,6 +63,16 @@ WINDOW = _table(
 )
 WHEN = _table({"attribute": TEXT, "equals": TEXT, "differs": TEXT, "at_least": NUMBER, "at_most": NUMBER}, "attribute")
 GAS = _table({"correction": NUMBER, "calorific_mj": NUMBER}, "calorific_mj")
+LATE_FEE = _table(
+    {
+        "daily": NUMBER,
+        "daily_next_year": NUMBER,
+        "minimum": NUMBER,
+        "grace_days": _whole(0, 366),
+        "due_days": _whole(0, 366),
+    },
+    "daily",
+)
 ADDER = _table(
     {
         "attribute": TEXT,
@@ -159,6 +169,7 @@ def book_schema() -> Schema:
             "component": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/component"}},
             "source": SOURCE,
             "gas": GAS,
+            "late_fee": LATE_FEE,
         },
         "from",
         "component",

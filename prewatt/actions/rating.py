@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from prewatt.invoicing import posted
+from prewatt.rules import series_of
 from prewatt.wiring import Shell
+from storage import latefees
+from storage.keptbooks import KeptBooks
 from storage.rater import RateReport
 
 
@@ -27,9 +30,13 @@ def rate_json(report: RateReport) -> dict[str, Any]:
 
 
 async def bill(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Post the bills of a period, what is unrated rated first."""
+    """Post the bills of a period, what is unrated rated first; then what late fees have changed by."""
     await shell.engine.rate()
-    return await asyncio.to_thread(posted, shell, str(args["period"]), str(args.get("account") or ""))
+    account = str(args.get("account") or "")
+    answer = await asyncio.to_thread(posted, shell, str(args["period"]), account)
+    kept = KeptBooks(shell.store, shell.books, series_of(shell.config))
+    await asyncio.to_thread(latefees.post, shell.store, kept, shell.clock.now(), account)
+    return answer
 
 
 ACTIONS = {"rate": rate, "bill": bill}
