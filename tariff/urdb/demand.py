@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from tariff.urdb.fields import Item
-from tariff.urdb.schedule import Schedule
+from tariff.urdb.schedule import MONTHS, Schedule
 
 TOU, FLAT = "demandratestructure", "flatdemandstructure"
 PLACES = {TOU: 1, FLAT: 2}
@@ -26,7 +26,7 @@ def components(rate: Item, schedule: Schedule) -> Iterator[dict[str, Any]]:
         made = _component(rate, field, number, tiers)
         made |= {"periods": periods} if periods else {}
         made |= {"window_min": int(window)} if window else {}
-        yield made | ({"ratchet_percent": percent} if percent else {})
+        yield made | ({"ratchet_percent": percent, **_lookback(rate)} if percent else {})
 
 
 def _priced_periods(rate: Item) -> Iterator[tuple[str, int, Sequence[Tier]]]:
@@ -73,6 +73,15 @@ def _ratchet(rate: Item, present: bool) -> str:
         rate.leave(field, "a ratchet beside demand prices of some months only: no rule")
         return ""
     return _percent(rate, field, share)
+
+
+def _lookback(rate: Item) -> dict[str, Any]:
+    """How many months the ratchet looks back, and which months it looks at."""
+    if not rate.raw("lookbackpercent"):
+        return {}
+    months = [month for month, counts in enumerate(rate.raw("lookbackmonths", []), start=1) if counts]
+    found: dict[str, Any] = {"ratchet_months": int(rate.raw("lookbackrange"))} if rate.raw("lookbackrange") else {}
+    return found | ({"ratchet_season": months} if 0 < len(months) < MONTHS else {})
 
 
 def _percent(rate: Item, field: str, share: Any) -> str:

@@ -1,6 +1,7 @@
 """The tariff verbs: check, show, price, diff, import-urdb, schema."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,35 @@ def test_show_says_for_whom_a_component_is(run: Run) -> None:
     rows = run("tariff", "show", "kerala-lt1-domestic", "-o", "json").json["components"]
     assert rows[-1]["says"].endswith("; where phases is 3")
     assert rows[1]["says"].endswith("; where phases is not 3")
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "tariffs.md"
+
+
+def test_every_command_of_the_howto_runs(run: Run, away: Path) -> None:
+    (away / "rate.json").write_text(json.dumps(RATE), encoding="utf-8")
+    (away / "books").mkdir()
+    commands = [
+        line.split()[1:] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("prewatt ")
+    ]
+    assert len(commands) >= 10
+    for words in commands:
+        told = run(*words)
+        assert told.code == 0, (words, told.err)
+
+
+def test_the_howto_names_every_shipped_book_and_every_warning() -> None:
+    from tariff.book import shipped
+
+    page = PAGE.read_text(encoding="utf-8")
+    for name in shipped():
+        stem = name if f"`{name}`" in page else name.rsplit("-", 2 if name.endswith("by-days") else 1)[0]
+        assert f"`{stem}`" in page or name == "demo", name
+    source = (PAGE.parents[2] / "tariff" / "oddities.py").read_text(encoding="utf-8")
+    codes = {word for word in re.findall(r'"([a-z]+_[a-z]+)"', source) if word.split("_")[1] not in ("total", "period")}
+    assert {code for code in codes if f"`{code}`" not in page} <= {
+        "by_total",
+        "default_period",
+        "limits_by_months",
+        "holiday_as",
+    }

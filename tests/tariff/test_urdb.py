@@ -10,6 +10,7 @@ import pytest
 
 from tariff import book as books
 from tariff import money, urdb
+from tariff.components.demand import Demand
 from tariff.errors import ImportRefusedError
 from tariff.locate import lines_of
 from tariff.oddities import oddities
@@ -260,6 +261,16 @@ def test_a_ratchet_of_all_months(ratchet: dict[str, Any]) -> None:
     assert money_of(one, attributes={"demand_history_kw": "40"})["demand"] == "150.00"
     left = {one.field: one.why for one in converted(**ratchet).unmapped}
     assert "some months only" in left[next(iter(ratchet))]
+
+
+def test_a_lookback_keeps_its_range_and_months() -> None:
+    whole = {"demandratestructure": None, "flatdemandstructure": [[{"rate": 5}]], "flatdemandmonths": [0] * 12}
+    summer = [0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0]
+    made = converted(**whole, lookbackpercent=0.8, lookbackrange=11, lookbackmonths=summer)
+    (spec,) = [one for one in books.load(made.text, "x").versions[0].components if one.kind == "demand"]
+    assert isinstance(spec, Demand)
+    assert (spec.ratchet_percent, spec.ratchet_months, spec.ratchet_season) == ("80", 11, (6, 7, 8, 9))
+    assert not {"lookbackpercent", "lookbackrange", "lookbackmonths"} & {one.field for one in made.unmapped}
 
 
 def test_the_rate_of_a_file_is_picked_by_label() -> None:
