@@ -3,6 +3,7 @@
 ControlError
 ├── PolicyError       a policy file is wrong: file, line, key, what to write instead
 ├── IllegalStep       an event that a command's state does not know; names state and event
+├── PaymentsError     a payments file of a replay is wrong: file, line, what to write
 ├── CanonicalError    text that is not the canonical form of the record it should be
 └── OutOfDate         an order that was about to leave is void; nothing was sent
 """
@@ -32,6 +33,10 @@ class IllegalStep(ControlError):
         super().__init__(f"command {command}: {event} is not a step from {state}; re-read the command and decide again")
         self.state = state
         self.event = event
+
+
+class PaymentsError(ControlError):
+    """A payments file of a replay that cannot be used; the message says file, line and what to write."""
 
 
 class CanonicalError(ControlError):
