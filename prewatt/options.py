@@ -29,4 +29,4 @@ FormOption = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-Period = Annotated[str, typer.Argument(metavar="PERIOD", help="A month of the book's zone: 2026-01.")]
+Period = Annotated[str, typer.Argument(metavar="PERIOD", help="A month of the book's zone: 2026-01; or a year: 2026.")]

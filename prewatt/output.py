@@ -6,18 +6,22 @@ form is the one asked for with ``-o``, else a table on a terminal and NDJSON on 
 
 import csv
 import json
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from tempfile import SpooledTemporaryFile
+from typing import Any, TextIO, cast
 
 from prewatt.errors import ShellError
 
+SPOOLED = 1 << 22  # characters of a result that wait in memory; more wait in a file
 PIPE_WIDTH = 180  # of a table that goes to a file
 MOST_SHOWN = 3
 """Objects of a list beside a table that are shown in full."""
@@ -40,7 +44,9 @@ CHOSEN: ContextVar[Form | None] = ContextVar("prewatt_form", default=None)
 class Result:
     """What a verb found: ``data`` is the JSON object without its schema; ``rows`` names the key that holds its rows.
 
-    ``columns`` are the row keys that a table shows (default: all of the first row); ``code`` is the exit code.
+    ``columns`` are the row keys that a table shows (default: all of the first row); ``code`` is the exit code. Rows may
+    be an iterator, which is written as it goes, so that no number of rows fills the memory; a value that is a function
+    is called when they have gone by.
     """
 
     verb: str
@@ -99,15 +105,29 @@ def emit(result: Result, stream: TextIO | None = None) -> None:
     out = stream or sys.stdout
     form = chosen(out)
     if form is Form.JSON:
-        out.write(encode({"schema": result.schema, **result.data}) + "\n")
+        with _whole(result, out) as file:
+            file.writelines(_object(result))
     elif form is Form.NDJSON:
         for line in _lines(result):
             out.write(encode(line) + "\n")
     elif form is Form.CSV:
-        _write_csv(result, out)
+        with _whole(result, out) as file:
+            _write_csv(result, file)
     else:
         _write_table(result, out)
     out.flush()
+
+
+@contextmanager
+def _whole(result: Result, out: TextIO) -> Iterator[TextIO]:
+    """Where to write what is one piece: with rows that come one by one nothing of it appears until all have come."""
+    if not result.rows or not isinstance(result.data[result.rows], Iterator):
+        yield out
+        return
+    with SpooledTemporaryFile(SPOOLED, "w+", encoding="utf-8", newline="") as file:
+        yield cast(TextIO, file)
+        file.seek(0)
+        shutil.copyfileobj(file, out)
 
 
 def emit_error(error: ShellError) -> None:
@@ -124,12 +144,37 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def _object(result: Result) -> Iterator[str]:
+    """The JSON object of a result, piece by piece."""
+    yield f'{{"schema": {encode(result.schema)}'
+    for key, value in result.data.items():
+        yield f", {encode(key)}: "
+        if key == result.rows:
+            yield "["
+            for number, row in enumerate(value):
+                yield (", " if number else "") + encode(row)
+            yield "]"
+        else:
+            yield encode(_now(value))
+    yield "}\n"
+
+
+def _now(value: Any) -> Any:
+    return value() if callable(value) else value
+
+
 def _rows(result: Result) -> list[Mapping[str, Any]]:
-    return list(result.data[result.rows]) if result.rows else []
+    """All rows; of rows that come one by one only the columns that a table shows are kept."""
+    if not result.rows:
+        return []
+    rows = result.data[result.rows]
+    if isinstance(rows, Iterator) and result.columns:
+        return [{name: row.get(name) for name in result.columns} for row in rows]
+    return list(rows)
 
 
 def _rest(result: Result) -> dict[str, Any]:
-    return {key: value for key, value in result.data.items() if key != result.rows}
+    return {key: _now(value) for key, value in result.data.items() if key != result.rows}
 
 
 def _lines(result: Result) -> Iterable[Mapping[str, Any]]:
@@ -137,7 +182,7 @@ def _lines(result: Result) -> Iterable[Mapping[str, Any]]:
     if not result.rows:
         yield {"schema": result.schema, **result.data}
         return
-    for row in _rows(result):
+    for row in result.data[result.rows]:
         yield {"schema": result.schema, **row}
     yield {"schema": result.schema, "event": "summary", **_rest(result)}
 
@@ -159,14 +204,28 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _write_csv(result: Result, out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
-    rows = _rows(result)
-    if result.rows:
+    if result.rows and isinstance(result.data[result.rows], Iterator):
+        _stream_csv(result, writer)
+    elif result.rows:
+        rows = _rows(result)
         columns = _columns(rows) or list(result.columns)
         writer.writerow(columns)
         writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
     else:
         writer.writerow(["key", "value"])
         writer.writerows([key, _cell(value)] for key, value in result.data.items())
+
+
+def _stream_csv(result: Result, writer: Any) -> None:
+    """Rows that come one by one have the keys of the first."""
+    columns: list[str] = []
+    for row in result.data[result.rows]:
+        if not columns:
+            columns = list(row)
+            writer.writerow(columns)
+        writer.writerow([_cell(row.get(column)) for column in columns])
+    if not columns:
+        writer.writerow(result.columns)
 
 
 def _write_table(result: Result, out: TextIO) -> None:

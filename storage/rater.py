@@ -193,3 +193,15 @@ def _stamp(reader: Reader) -> tuple[int, ...]:
         ' (SELECT count(*) FROM install WHERE "end" IS NOT NULL), (SELECT count(*) FROM meter)'
     )
     return tuple(int(value) for value in reader.connection.execute(sql).fetchone())
+
+
+def unrated(store: Store) -> bool:
+    """Whether there are reads or foreign intervals that the rater has not taken yet."""
+
+    def look(reader: Reader) -> bool:
+        seen = {cursor.dataset: cursor.seq for cursor in reader.find(Cursor, name=NAME)}
+        sql = "SELECT 1 FROM inbox WHERE dataset = ? AND seq > ? AND source <> ? LIMIT 1"
+        asked = ((name, seen.get(name, 0), NAME) for name in ("reads", "intervals"))
+        return any(reader.connection.execute(sql, one).fetchone() is not None for one in asked)
+
+    return store.read(look)

@@ -4,12 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from prewatt.invoicing import posted
-from prewatt.rules import series_of
+from prewatt.billrun import posted
 from prewatt.wiring import Shell
-from storage import latefees
-from storage.keptbooks import KeptBooks
-from storage.rater import RateReport
+from storage.rater import RateReport, unrated
 
 
 async def rate(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG001
@@ -30,13 +27,11 @@ def rate_json(report: RateReport) -> dict[str, Any]:
 
 
 async def bill(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Post the bills of a period, what is unrated rated first; then what late fees have changed by."""
-    await shell.engine.rate()
-    account = str(args.get("account") or "")
-    answer = await asyncio.to_thread(posted, shell, str(args["period"]), account)
-    kept = KeptBooks(shell.store, shell.books, series_of(shell.config))
-    await asyncio.to_thread(latefees.post, shell.store, kept, shell.clock.now(), account)
-    return answer
+    """Post the bills of a period, what is unrated rated first; with ``rows`` false only their sums are told."""
+    if unrated(shell.store):
+        await shell.engine.rate()
+    rows = bool(args.get("rows", True))
+    return await asyncio.to_thread(posted, shell, str(args["period"]), str(args.get("account") or ""), rows=rows)
 
 
 ACTIONS = {"rate": rate, "bill": bill}

@@ -55,23 +55,28 @@ def command(
     ] = None,
 ) -> None:
     """Print the bills of a month of the book's zone and post them; what is posted already stays as it is."""
+    from prewatt.billrun import computing, standing
     from prewatt.doing import do
-    from prewatt.invoicing import computed, document, shown, written
+    from prewatt.invoicing import document, shown, written
 
     forms = _sheets(sheets, lang)
     only = bool(book) or dry_run
-    answer = computed(home, period, book, account) if only else do(home, "bill", period=period, account=account)
+    told = {} if only else do(home, "bill", period=period, account=account, rows=False)
     found = shown(home, period, book, account, draft=only) if out is not None or output is BillForm.HTML else []
+    extra = {}
     if out is not None:
-        names = written(found, out, period, forms, lang=lang, bom=bom)
-        answer = answer | {"out": str(out), "files": names}
+        extra = {"out": str(out), "files": written(found, out, period, forms, lang=lang, bom=bom)}
     if output is BillForm.HTML:
         sys.stdout.write(document(found, lang))
         say(f"{len(found)} bills")
+        count = len(found)
     else:
         columns = ("account", "book", "from", "to", "total", "currency", "complete", "ended")
-        emit(Result("bill", answer, rows="bills", columns=columns))
-    if not answer["bills"]:
+        with computing(home, period, book, account) if only else standing(home, period, account, told) as made:
+            answer, tally = made
+            emit(Result("bill", answer | extra, rows="bills", columns=columns))
+        count = tally.bills
+    if not count:
         raise typer.Exit(1)
 
 

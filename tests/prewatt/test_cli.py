@@ -241,7 +241,28 @@ def test_half_hours_of_a_listed_meter_are_priced_by_a_series_of_the_home(home: P
     assert (bill["total"], bill["complete"]) == ("589.03", True)
 
 
-@pytest.mark.parametrize("period", ["2013-13", "January", "2013"])
+def test_a_year_is_its_months_and_a_bill_is_printed_as_it_was_posted(home: Path, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "accounts.csv").write_text("account,meter,book\nA2,M2,demo\nA1,M1,demo\n", encoding="utf-8")
+    assert run("accounts", "import", tmp_path / "accounts.csv").code == 0
+    slots = [datetime(2025, 2, 27, 16) + timedelta(hours=n) for n in range(72)]
+    reads = ["meter,start,kwh", *(f"{meter},{at.isoformat()}Z,2" for meter in ("M1", "M2") for at in slots)]
+    (tmp_path / "reads.csv").write_text("\n".join(reads) + "\n", encoding="utf-8")
+    assert run("reads", "import", tmp_path / "reads.csv").code == 0
+    draft = run("bill", "2025", "--dry-run", "-o", "json")
+    rows = draft.json["bills"]
+    assert [(row["account"], row["from"][:7]) for row in rows] == [
+        ("A1", "2025-01"), ("A2", "2025-01"), ("A1", "2025-02"), ("A2", "2025-02"),
+    ]  # fmt: skip
+    assert draft.json["reads"] == 2 * len(slots)
+    assert f"4 bills from {2 * len(slots)} reads" in draft.err
+    posted = run("bill", "2025", "-o", "json")
+    assert (posted.json["bills"], posted.json["posted"]) == (rows, 4)
+    assert (posted.json["total"], posted.json["reads"]) == (draft.json["total"], draft.json["reads"])
+    again = run("bill", "2025", "-o", "json").json
+    assert (again["bills"], again["posted"]) == (rows, 0)
+
+
+@pytest.mark.parametrize("period", ["2013-13", "January", "20135"])
 def test_a_period_that_is_none_is_a_mistake_of_the_command_line(home: Path, run: Run, period: str) -> None:
     assert run("bill", period, "-o", "json").code == 2
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -151,3 +152,37 @@ def test_library_errors_get_the_exit_code_of_their_kind(error: Exception, kind: 
 
 def test_what_nobody_foresaw_is_not_translated() -> None:
     assert translate(ZeroDivisionError()) is None
+
+
+def lazy(rows: Iterator[dict[str, str]]) -> Result:
+    """The same shape with rows that come one by one and a sum that is known after them."""
+    seen: list[str] = []
+
+    def counted() -> Iterator[dict[str, str]]:
+        for row in rows:
+            seen.append(row["a"])
+            yield row
+
+    return Result("x", {"rows": counted(), "sum": lambda: "".join(seen)}, rows="rows", columns=("a",))
+
+
+@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_rows_that_come_one_by_one_are_written_as_a_list_is(form: Form, count: int) -> None:
+    rows = [{"a": str(n)} for n in range(count)]
+    whole = Result("x", {"rows": rows, "sum": "".join(row["a"] for row in rows)}, rows="rows", columns=("a",))
+    assert written(lazy(iter(rows)), form) == written(whole, form)
+
+
+@pytest.mark.parametrize("form", [Form.JSON, Form.CSV])
+def test_nothing_of_one_object_appears_when_its_rows_fail(form: Form) -> None:
+    def failing() -> Iterator[dict[str, str]]:
+        yield {"a": "1"}
+        raise ShellError("no more")
+
+    out = io.StringIO()
+    CHOSEN.set(form)
+    with pytest.raises(ShellError):
+        emit(lazy(failing()), out)
+    CHOSEN.set(None)
+    assert out.getvalue() == ""

@@ -13,7 +13,7 @@ import pytest
 from ingest.records import Flag, Interval, MeterPoint, MeterRead
 from storage import billing
 from storage.inbox import ReadInbox
-from storage.rater import Rater
+from storage.rater import Rater, unrated
 from storage.records import Account, AccountState, Install, OpenPeriod, StoredBill
 from storage.store import Store
 from storage.writer import Priority
@@ -107,7 +107,9 @@ def test_every_hour_accrues_the_bill_so_far_and_charges_add_up(opened):
     rater = Rater(store, BOOKS)
     for hour in range(101):
         send(store, reads_at(register, hour), str(hour))
+        assert unrated(store)
         rater.step(START + hour * H)
+        assert not unrated(store)
         if hour in (1, 2, 50, 100):
             for n in (1, 2, 3):
                 found = state(store, f"A{n}")

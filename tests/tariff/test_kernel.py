@@ -108,6 +108,48 @@ def test_order_and_chunking_of_meters_change_nothing(text: str, seed: int, order
     assert (other.quantity == state.quantity[order]).all()
 
 
+def on_limits(seed: int, slots: int, *, negative: bool) -> np.ndarray:
+    """Energies whose sums often end on a whole kWh, where limits are."""
+    random = np.random.default_rng(seed)
+    wh = random.choice([0, 0, 500, 1000, 2000, 7000, 12_001, 999], (ACCOUNTS, slots))
+    return np.where(random.random(wh.shape) < 0.2, -wh, wh) if negative else wh
+
+
+@SETTINGS
+@given(texts(), st.integers(0, 1000), st.booleans(), st.sampled_from([0, 3000, -2500]))
+def test_the_way_of_rising_energies_equals_the_general_one(text: str, seed: int, negative: bool, before: int) -> None:
+    plan = compiled(text)
+    wh, export = on_limits(seed, plan.slots, negative=negative), on_limits(seed + 1, plan.slots, negative=False) // 3
+    begin = plan.zero(ACCOUNTS, before)
+    one, exact = rating.advance(plan, begin, 0, wh, export)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, "_rises", lambda values: False)
+        other, general = rating.advance(plan, begin, 0, wh, export)
+    room = rating.Room()
+    rating.advance(plan, begin, 0, wh[::-1], export, room=room)
+    spent, roomy = rating.advance(plan, plan.zero(ACCOUNTS, before), 0, wh, export, spent=True, room=room)
+    assert same(one, other) and same(one, spent)
+    assert (exact == general).all() and (exact == roomy).all()
+
+
+def test_a_refusal_leaves_a_spent_state_as_it_was() -> None:
+    plan = ladder_plan()
+    state = plan.zero(1)
+    with pytest.raises(RatingError):
+        rating.advance(plan, state, 0, np.array([[5, rating.MAX_SLOT_WH + 1]]), spent=True)
+    assert same(state, plan.zero(1))
+
+
+def test_states_are_joined_in_order() -> None:
+    plan = compiled(books.shipped_text("demo"))
+    wh, _ = energies(3, plan.slots)
+    whole, _ = rating.advance(plan, plan.zero(ACCOUNTS), 0, wh)
+    parts = [
+        rating.advance(plan, plan.zero(part.stop - part.start), 0, wh[part])[0] for part in (slice(0, 2), slice(2, 5))
+    ]
+    assert same(rating.join(parts), whole)
+
+
 @SETTINGS
 @given(texts(), st.integers(0, 1000), st.integers(0, 40))
 def test_a_zero_read_changes_nothing(text: str, seed: int, slot: int) -> None:
