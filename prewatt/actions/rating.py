@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from prewatt.billrun import posted
+from prewatt.rules import series_of
 from prewatt.wiring import Shell
+from storage import latefees
+from storage.keptbooks import KeptBooks
 from storage.rater import RateReport, unrated
 
 
@@ -27,11 +30,17 @@ def rate_json(report: RateReport) -> dict[str, Any]:
 
 
 async def bill(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Post the bills of a period, what is unrated rated first; with ``rows`` false only their sums are told."""
+    """Post the bills of a period, what is unrated rated first; then what late fees have changed by.
+
+    With ``rows`` false only the sums of the bills are told.
+    """
     if unrated(shell.store):
         await shell.engine.rate()
-    rows = bool(args.get("rows", True))
-    return await asyncio.to_thread(posted, shell, str(args["period"]), str(args.get("account") or ""), rows=rows)
+    account, rows = str(args.get("account") or ""), bool(args.get("rows", True))
+    answer = await asyncio.to_thread(posted, shell, str(args["period"]), account, rows=rows)
+    kept = KeptBooks(shell.store, shell.books, series_of(shell.config))
+    await asyncio.to_thread(latefees.post, shell.store, kept, shell.clock.now(), account)
+    return answer
 
 
 ACTIONS = {"rate": rate, "bill": bill}
