@@ -13,8 +13,11 @@ import pytest
 from ingest.links.dlms import DlmsLink
 from ingest.links.tcp import TcpTransport
 from ingest.records import Drive, DriveResult, MeterPoint, Poll, RelayState
+from ingest.wire.ciphering import Keys
 from sim.concentrator import SECRET, Concentrator
+from sim.hdlcmeters import HdlcMeters
 from sim.meters import SimMeter
+from sim.secured import ServerKeys
 from sim.sockets import Served, serve
 from tests.ingest.dlms_rig import HOUR, START, load
 from tests.ingest.rig import MemoryFences
@@ -38,9 +41,15 @@ class Standing:
         await asyncio.sleep(seconds)
 
 
-def concentrator(units: int = 3) -> Concentrator:
+KEYS = Keys(bytes(range(0x10, 0x20)), bytes(range(0xC0, 0xD0)))
+SECURED = (KEYS.encryption + KEYS.authentication).hex()
+ways = pytest.mark.parametrize("secret", [SECRET.decode(), SECURED], ids=["lls", "gmac"])
+framings = pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+
+
+def concentrator(units: int = 3, *, secured: bool = False) -> Concentrator:
     metal = {unit: SimMeter(f"7{unit:07d}", load, START, register_mwh=unit * 10**9) for unit in range(1, units + 1)}
-    return Concentrator(Standing(), metal)
+    return Concentrator(Standing(), metal, keys={unit: ServerKeys(KEYS) for unit in metal} if secured else None)
 
 
 def point(unit: int, served: Served) -> MeterPoint:
@@ -114,12 +123,12 @@ def test_a_killed_socket_is_unreachable_until_it_is_back() -> None:
     on_socket(concentrator(), work)
 
 
-def ask_peer(script: str, device: Concentrator) -> dict[str, Any]:
+def ask_peer(script: str, device: Concentrator, secret: str, framing: str) -> dict[str, Any]:
     """Run ``script`` with the peers' python against ``device`` on loopback; what it printed."""
 
     async def main() -> dict[str, Any]:
-        served = await serve(device)
-        where = [served.host, str(served.port), "2", SECRET.decode()]
+        served = await serve(HdlcMeters(device) if framing == "hdlc" else device)
+        where = [served.host, str(served.port), "2", secret, framing]
         process = await asyncio.create_subprocess_exec(
             PEERS, str(FOLDER / script), *where, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
@@ -127,7 +136,7 @@ def ask_peer(script: str, device: Concentrator) -> dict[str, Any]:
             out, err = await process.communicate()
         await served.close()
         assert process.returncode == 0, err.decode()[-2000:]
-        found: dict[str, Any] = json.loads(out)
+        found: dict[str, Any] = json.loads(out.splitlines()[-1])
         return found
 
     return asyncio.run(main())
@@ -136,9 +145,10 @@ def ask_peer(script: str, device: Concentrator) -> dict[str, Any]:
 @peers
 @pytest.mark.peers
 @pytest.mark.sockets
-def test_dlms_cosem_reads_and_switches_our_meter() -> None:
-    device = concentrator()
-    found = ask_peer("dlms_cosem_client.py", device)
+@ways
+def test_dlms_cosem_reads_and_switches_our_meter(secret: str) -> None:
+    device = concentrator(secured=secret == SECURED)
+    found = ask_peer("dlms_cosem_client.py", device, secret, "wrapper")
     metal = device.meters[2]
     assert bytes.fromhex(found["serial"]) == b"70000002"
     assert found["clock"].startswith("07ea0705") and found["scaler"] == [0, 30]
@@ -153,9 +163,11 @@ def test_dlms_cosem_reads_and_switches_our_meter() -> None:
 @peers
 @pytest.mark.peers
 @pytest.mark.sockets
-def test_gurux_reads_and_switches_our_meter() -> None:
-    device = concentrator()
-    found = ask_peer("gurux_client.py", device)
+@ways
+@framings
+def test_gurux_reads_and_switches_our_meter(secret: str, framing: str) -> None:
+    device = concentrator(secured=secret == SECURED)
+    found = ask_peer("gurux_client.py", device, secret, framing)
     metal = device.meters[2]
     assert (found["serial"], found["energy"], found["scaler"]) == ("70000002", metal.register_wh, 1)
     assert [row[1] for row in found["rows"]] == [wh for _, wh in metal.profile[1:4]]

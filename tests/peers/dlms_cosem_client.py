@@ -1,4 +1,7 @@
-"""dlms-cosem (MIT) as client of our meter: ``HOST PORT UNIT SECRET``; prints what it read as one JSON object."""
+"""dlms-cosem (MIT) as client of our meter: ``HOST PORT UNIT SECRET wrapper``; prints what it read as one JSON object.
+
+A SECRET of 64 hex digits is two keys: HLS-GMAC and ciphering.
+"""
 
 import json
 import sys
@@ -25,15 +28,24 @@ def plain(value):
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
-def main(host, port, unit, secret):
-    client = DlmsClient.with_tcp_transport(
-        host=host,
-        port=int(port),
-        client_logical_address=1,
-        server_logical_address=int(unit),
-        authentication_method=enumerations.AuthenticationMechanism.LLS,
-        password=secret.encode(),
-    )
+def connect(host, port, unit, secret):
+    """A client with a password or with keys."""
+    how = {"authentication_method": enumerations.AuthenticationMechanism.LLS, "password": secret.encode()}
+    if len(secret) == 64:
+        keys = bytes.fromhex(secret)
+        how = {
+            "authentication_method": enumerations.AuthenticationMechanism.HLS_GMAC,
+            "encryption_key": keys[:16],
+            "authentication_key": keys[16:],
+            "client_system_title": b"DLMSCOS1",
+            "client_initial_invocation_counter": 100,
+        }
+    where = {"client_logical_address": 1, "server_logical_address": int(unit)}
+    return DlmsClient.with_tcp_transport(host=host, port=int(port), **where, **how)
+
+
+def main(host, port, unit, secret, _framing="wrapper"):
+    client = connect(host, port, unit, secret)
 
     def get(attribute, access=None):
         return plain(utils.parse_as_dlms_data(client.get(attribute, access)))

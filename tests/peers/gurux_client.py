@@ -1,25 +1,38 @@
-"""gurux-dlms (GPL-2.0, in no wheel of ours) as client: ``HOST PORT UNIT SECRET``; prints what it read as JSON."""
+"""gurux-dlms (GPL-2.0, in no wheel of ours) as client: ``HOST PORT UNIT SECRET FRAMING``; prints what it read as JSON.
+
+FRAMING is wrapper or hdlc; a SECRET of 64 hex digits is two keys: HLS-GMAC and ciphering.
+"""
 
 import datetime
 import json
 import socket
 import sys
 
-from gurux_dlms import GXByteBuffer, GXDLMSClient, GXReplyData
-from gurux_dlms.enums import Authentication, InterfaceType
+from gurux_dlms import GXByteBuffer, GXReplyData
+from gurux_dlms.enums import Authentication, InterfaceType, Security
 from gurux_dlms.objects import (
     GXDLMSData,
     GXDLMSDisconnectControl,
     GXDLMSProfileGeneric,
     GXDLMSRegister,
 )
+from gurux_dlms.secure import GXDLMSSecureClient
 
 
 class Line:
     """One TCP connection and the library's client on it."""
 
-    def __init__(self, host, port, unit, secret):
-        self.client = GXDLMSClient(True, 1, int(unit), Authentication.LOW, secret, InterfaceType.WRAPPER)
+    def __init__(self, host, port, unit, secret, framing):
+        keys = bytes.fromhex(secret) if len(secret) == 64 else b""
+        how = Authentication.HIGH_GMAC if keys else Authentication.LOW
+        kind = InterfaceType.HDLC if framing == "hdlc" else InterfaceType.WRAPPER
+        self.client = GXDLMSSecureClient(True, 1, int(unit), how, None if keys else secret, kind)
+        if keys:
+            self.client.ciphering.security = Security.AUTHENTICATION_ENCRYPTION
+            self.client.ciphering.systemTitle = b"GRXCLNT1"
+            self.client.ciphering.blockCipherKey = keys[:16]
+            self.client.ciphering.authenticationKey = keys[16:]
+            self.client.ciphering.invocationCounter = 100
         self.socket = socket.create_connection((host, int(port)), timeout=5)
 
     def exchange(self, message):
@@ -47,9 +60,13 @@ class Line:
         return self.client.updateValue(item, index, self.all(self.client.read(item, index)).value)
 
 
-def main(host, port, unit, secret):
-    line = Line(host, port, unit, secret)
+def main(host, port, unit, secret, framing="wrapper"):
+    line = Line(host, port, unit, secret, framing)
+    if framing == "hdlc":
+        line.client.parseUAResponse(line.exchange(line.client.snrmRequest()).data)
     line.client.parseAareResponse(line.all(line.client.aarqRequest()).data)
+    if len(secret) == 64:
+        line.client.parseApplicationAssociationResponse(line.all(line.client.getApplicationAssociationRequest()).data)
     serial, energy = GXDLMSData("0.0.96.1.0.255"), GXDLMSRegister("1.0.1.8.0.255")
     line.read(serial, 2)
     line.read(energy, 3)
