@@ -4,7 +4,7 @@ The record of a send is judged by itself: by its booleans, by what its case says
 of then is at hand, by evaluating every guard anew.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from control import assemble, credit, guards, journal, quota
@@ -74,13 +74,21 @@ def _case(record: Decision | None) -> Case | None:
 
 
 def l4_never_cut(
-    reader: Reader, world: World, ready: dict[str, datetime], *, window: timedelta = WINDOW
+    reader: Reader,
+    world: World,
+    ready: dict[str, datetime],
+    *,
+    window: timedelta = WINDOW,
+    accounts: Collection[str] | None = None,
 ) -> list[Violation]:
     """Who met every guard for a whole window was asked about, attempted or quarantined: "never cut" is no safety.
 
     ``ready`` is the caller's memory between looks: since when each account has met all guards but the approval.
+    ``accounts``: only these can have met them (None: anybody).
     """
-    cases = assemble.cases(reader, None, world)
+    cases = assemble.cases(reader, sorted(accounts) if accounts is not None else None, world)
+    for name in [name for name in ready if name not in cases]:
+        del ready[name]
     found = []
     for name, case in cases.items():
         policy = world.policies[case.klass]

@@ -17,6 +17,7 @@ Load = Callable[[datetime], int]
 
 _HOUR = timedelta(hours=1)
 SLOTS_KEPT = 24 * 120
+BY_HAND = "crew"
 
 
 def hour_floor(at: datetime) -> datetime:
@@ -46,6 +47,11 @@ class SimMeter:
     spare_wus: int = 0  # W x microseconds not yet a milli-Wh, so that looking often changes nothing
     told: RelayState | None = None  # what a lying relay was last told
     changed: Callable[[], None] | None = None  # called at each effective change of the relay
+    first_wh: int = field(init=False)  # the display when it was hung
+
+    def __post_init__(self) -> None:
+        """Remember the display."""
+        self.first_wh = self.register_wh
 
     def advance(self, now: datetime) -> None:
         """Let the load run until ``now``, storing the hourly load profile on the way; time never runs backwards."""
@@ -78,7 +84,7 @@ class SimMeter:
     def switch(self, state: RelayState, now: datetime, cause: str) -> bool:
         """Drive the relay; returns whether the device acknowledges (a stuck or lying relay acknowledges and stays)."""
         self.advance(now)
-        if self.jams is not None and self.jams(state):
+        if self.jams is not None and cause != BY_HAND and self.jams(state):  # a crew does not leave a stuck one behind
             self.faults.add("stuck_relay")
         if "stuck_relay" not in self.faults and "lying_relay" not in self.faults and state is not self.relay:
             self.relay = state

@@ -7,6 +7,8 @@ It trusts nothing that the engine says of relays. Definitions, per time that a r
 * *paid but dark*: a paid span that is still open;
 * *wrongly off*: the whole of a span that opened although the account was not below its threshold, and of any other
   paid span what lies beyond the hard limit of the reconnect clock;
+* *raced*: a relay that opened within the hard limit after a payment that covers: its order was on the way when the
+  money came (safety rule S7). The span counts as paid from the payment, and is no wrong one as long as it ends in time;
 * *silent breach*: a paid span longer than the hard limit without an incident or work order for the account by then;
 * *unpaid on*: hours in which a relay was closed although the account was below its disconnection balance.
 """
@@ -30,6 +32,7 @@ class Span:
     closed: datetime | None = None
     justified: bool = True
     paid: datetime | None = None
+    raced: bool = False
 
     def dark(self, at: datetime) -> bool:
         """Paid and open at ``at``."""
@@ -84,7 +87,9 @@ class Observer:
             self.opens += 1
             paid = self._paid.get(account)
             raced = paid is not None and at - HARD_LIMIT < paid <= at
-            span = Span(account, at, justified=raced or below.get(account, False), paid=paid if raced else None)
+            span = Span(
+                account, at, justified=raced or below.get(account, False), paid=paid if raced else None, raced=raced
+            )
             self._open[account] = span
             self.spans.append(span)
         elif state is RelayState.CLOSED and account in self._open:
@@ -108,6 +113,10 @@ class Observer:
     def wrongly_off_h(self, end: datetime) -> float:
         """Hours wrongly off in all."""
         return sum(span.wrong_s(end) for span in self.spans) / 3600
+
+    def raced(self) -> int:
+        """Openings whose order was on the way when the payment came."""
+        return sum(span.raced for span in self.spans)
 
     def silent(self, end: datetime, told: Mapping[str, Sequence[datetime]]) -> int:
         """Breaches of the hard limit that nobody was told of in time; ``told`` has the times of alarms by account."""

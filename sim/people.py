@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
-from control import workorders
+from control import commands, fences, workorders
 from control.engine import Engine
-from control.records import Command, CommandState, Notice, WorkOrder
+from control.records import Action, Command, CommandState, Notice, WorkOrder
 from control.settle import PaymentResult
 from control.signals import BREAKER, Signal
 from ingest.ports import Clock
@@ -19,6 +19,7 @@ from sim.meters import SimMeter
 from sim.town import Site, Town
 from storage.records import Payment
 from storage.store import Store
+from storage.unit import Unit
 from storage.writer import Priority
 
 LOOK_S = 600
@@ -131,6 +132,27 @@ class Operator:
         return known is not None and known.value == "open"
 
 
+def local_order(unit: Unit, order: WorkOrder, now: datetime) -> bool:
+    """Whether a crew may switch this meter on by hand: for a reconnect that is live or failed, in its time, on record.
+
+    The fence is raised on the gateway's side before the hand moves, as a link raises it before bytes leave, so that no
+    older order that still lies somewhere can open the relay behind the crew.
+    """
+    last = unit.find(Command, meter=order.meter, order="-fence", limit=1)
+    if not last or last[0].action is not Action.CONNECT or now >= last[0].valid_until:
+        return False  # the youngest order was to switch off: whoever sent the crew has changed their mind
+    failed = last[0].state is CommandState.FAILED
+    if not failed and last[0].state not in commands.LIVE:
+        return False
+    fence = fences.following(unit, order.meter) if failed else last[0].fence
+    if fence < fences.last(unit, fences.GATEWAY + order.meter):
+        return False
+    fences.lift(unit, fences.GATEWAY + order.meter, fence)
+    body = {"order": order.order, "command": last[0].command, "fence": str(fence)}
+    unit.audit("crew", "relay.local_reconnect", order.meter, body, now)
+    return True
+
+
 class Crew:
     """One crew: takes reconnection orders oldest first, travels, mends the relay, switches on, closes the order."""
 
@@ -174,9 +196,13 @@ class Crew:
         current = store.read(lambda r: r.get(WorkOrder, order.order))
         if current is None or current.state not in workorders.OPEN_STATES:
             return
-        meter = self._meters[order.meter]
+        meter = self._meters.get(order.meter)
+        if meter is None:
+            return  # a gateway: its link comes back by itself
         meter.faults -= {"stuck_relay", "lying_relay"}
-        if order.kind == "reconnect" or meter.relay is not RelayState.CLOSED:
+        if meter.relay is not RelayState.CLOSED and store.write(
+            Priority.COMMAND, lambda unit: local_order(unit, order, now)
+        ):
             meter.switch(RelayState.CLOSED, now, "crew")
         self.visits.append((now, order.order))
         store.write(Priority.COMMAND, lambda unit: workorders.close(unit, order.order, now, by="crew"))

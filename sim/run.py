@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from control import invariants
+from control.engine import Engine
 from control.records import Incident, WorkOrder
 from sim.faults import FAULTS, FaultPlan
 from sim.loop import run_virtual
@@ -109,9 +110,11 @@ def _check(world: World, broken: Broken, since: datetime | None = None) -> None:
         return
     now = world.clock.now()
     limits, policies = world.engine.settings, tuple(world.engine.policies.values())
-    for breach in world.store.read(
-        lambda reader: invariants.check(reader, now, limits, since=since, policies=policies)
-    ):
+    found = world.store.read(lambda reader: invariants.check(reader, now, limits, since=since, policies=policies))
+    found += world.never_cut
+    if since is None and world.cast.engine is Engine:  # the simple designs have no orders on record
+        found += world.auditor.look(world.store, now)
+    for breach in found:
         broken.note(breach.id, now, breach.account, breach.detail)
 
 
@@ -130,6 +133,8 @@ def _figures(world: World, days: int, dark_with_faults: int, broken: Broken) -> 
     if silent:
         broken.note("L1", end, "", "a reconnect clock ran out and nobody was told")
     wrong = round(seen.wrongly_off_h(end), 3)
+    if wrong:
+        broken.note("W", end, "", f"{wrong} hours wrongly off")
     for name, times in found.items():
         if not times:
             broken.note("fault", end, "", f"{name} is enabled and never struck; try: more days or accounts")
@@ -149,6 +154,7 @@ def _figures(world: World, days: int, dark_with_faults: int, broken: Broken) -> 
         "paid_but_dark_end": dark,
         "paid_but_dark_with_faults": dark_with_faults,
         "hours_wrongly_off": wrong,
+        "raced_payments": seen.raced(),
         "silent_breaches": silent,
         "unpaid_on_hours": seen.unpaid_on_h,
         "invariants": broken.rows or "ok",

@@ -10,12 +10,14 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from control import cuts
 from control.engine import Engine
 from control.fences import Fences
 from control.policy import Policy, template
@@ -24,9 +26,11 @@ from control.records import Hold
 from control.settings import Settings
 from control.settle import PaymentResult
 from control.tables import TABLES
+from control.violations import Violation
 from ingest.records import RelayState
 from sim import faults as faulty
 from sim import wiring
+from sim.auditor import Auditor
 from sim.customers import mix
 from sim.faults import FaultPlan
 from sim.field import devices, metals
@@ -107,6 +111,9 @@ class World:
         self._accounts = {site.account.account: site.account for site in town.sites}
         accounts = {site.point.meter: site.account.account for site in town.sites}
         self.observer = Observer(self.meters, accounts)
+        self.auditor = Auditor(town, self.meters, self.policies)
+        self.never_cut: list[Violation] = []
+        self._ready: dict[str, datetime] = {}
         self._tasks: dict[str, set[asyncio.Task[Any]]] = {"world": set(), "engine": set()}
         self._running: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
@@ -228,6 +235,8 @@ class World:
         result = await self.engine.pay(payment)
         self.counts[f"payment_{result.status}"] += 1
         account = self._accounts[payment.account]
+        if result.status == "posted":
+            self.auditor.took(payment.account, payment.external_id, payment.amount_micro)
         if (
             result.status == "posted"
             and result.available_micro >= self.policies[account.klass].connection_balance_micro
@@ -308,7 +317,18 @@ class World:
             await self.clock.sleep(3600)
             for meter in self.meters.values():
                 meter.advance(self.clock.true_now())
-            self.observer.hour(self.below())
+            below = self.below()
+            self.observer.hour(below)
+            self._look_for_never_cut(below)
+
+    def _look_for_never_cut(self, below: Mapping[str, bool]) -> None:
+        """L4: whoever meets every guard for a whole window is cut, asked about, or held by the breaker."""
+        engine, poor = self.engine, {name for name, low in below.items() if low}
+        if self.store is not None and engine is not None:
+            seen = engine.world()
+            self.never_cut += self.store.read(
+                lambda reader: cuts.l4_never_cut(reader, seen, self._ready, accounts=poor)
+            )
 
     async def _outages(self, number: int, host: str) -> None:
         day = 0

@@ -57,8 +57,21 @@ def test_an_opening_that_races_a_payment_is_paid_from_the_payment() -> None:
     seen.look(lambda: {"A": False})
     meter.switch(RelayState.CLOSED, T + timedelta(seconds=30), "c")
     seen.look(lambda: {"A": False})
-    assert seen.reconnects_s() == [30]
+    assert (seen.reconnects_s(), seen.raced()) == ([30], 1)
     assert seen.wrongly_off_h(T + H) == 0
+
+
+def test_an_opening_is_judged_when_it_happens_and_not_after_the_payment_that_followed_it() -> None:
+    """Looked at every fifteen seconds, an opening just before a payment had seemed one of an account in credit."""
+    meter, seen = world()
+    below = {"A": True}
+    meter.changed = lambda: seen.look_at("M", lambda: below)
+    meter.switch(RelayState.OPEN, T, "c")
+    below["A"] = False
+    seen.paid("A", T + timedelta(seconds=3))
+    meter.switch(RelayState.CLOSED, T + timedelta(seconds=79), "c")
+    assert seen.wrongly_off_h(T + H) == 0
+    assert (seen.reconnects_s(), seen.raced()) == ([76], 0)
 
 
 def test_unpaid_hours_count_only_closed_relays_below_the_threshold() -> None:
