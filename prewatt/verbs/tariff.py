@@ -1,12 +1,13 @@
 """Check tariff books, show what they say, price energy on them, compare them, and import rates of others."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from prewatt.options import FormOption, HomeOption
-from prewatt.output import CHOSEN, Form, Result, emit, say
+from prewatt.output import CHOSEN, Form, Result, chosen, emit, say
 
 PANEL = "work"
 group = typer.Typer(no_args_is_help=True, help=__doc__)
@@ -28,6 +29,13 @@ ProfileOption = Annotated[
 KvarhOption = Annotated[str, typer.Option("--kvarh", metavar="N", help="Reactive energy, for power factors.")]
 
 
+def _told(data: dict[str, Any], *said_below: str) -> dict[str, Any]:
+    """The data without what a table says in other words; whole for every other form."""
+    if chosen(sys.stdout) is not Form.TABLE:
+        return data
+    return {key: value for key, value in data.items() if key not in said_below}
+
+
 @group.command()
 def check(book: BooksArgument, home: HomeOption = None, output: FormOption = None) -> None:
     """Refuse wrong books with file, line and a hint (exit 78); warn of what is legal and odd (exit 0).
@@ -40,7 +48,7 @@ def check(book: BooksArgument, home: HomeOption = None, output: FormOption = Non
 
     data = checked(home, book)
     columns = ("file", "line", "level", "code", "text", "hint")
-    emit(Result("tariff check", data, rows="findings", columns=columns))
+    emit(Result("tariff check", _told(data, "books", "warnings"), rows="findings", columns=columns))
     for one in data["findings"]:
         if one["level"] == "error":
             say(f"error: {one['file']}:{one['line']}: {one['text']}" + (f"\n  try: {one['hint']}" * bool(one["hint"])))
@@ -60,7 +68,11 @@ def show(
 
     data = shown(home, book, at)
     columns = ("version", "component", "kind", "says")
-    emit(Result("tariff show", data, rows="components", columns=columns, notes=show_notes(data)))
+    emit(
+        Result(
+            "tariff show", _told(data, "versions", "source"), rows="components", columns=columns, notes=show_notes(data)
+        )
+    )
 
 
 @group.command()
@@ -106,7 +118,7 @@ def diff(
     options = {"attributes": attributes_of(attribute or ()), "profile": profile, "year": year, "kvarh": kvarh}
     data = differed(home, (before, after), kwh, options)
     notes = tuple(f"{one['month']}  {one['before']}  {one['after']}  {one['difference']}" for one in data["months"])
-    emit(Result("tariff diff", data, rows="changes", columns=("key", "before", "after"), notes=notes))
+    emit(Result("tariff diff", _told(data, "months"), rows="changes", columns=("key", "before", "after"), notes=notes))
 
 
 @group.command("import-urdb")
@@ -128,7 +140,7 @@ def import_urdb(
     options = {"zone": zone, "allocate": allocate, "label": label, "to": to, "force": force}
     data = imported(file, options)
     notes = () if to else tuple(data["text"].splitlines())
-    emit(Result("tariff import-urdb", data, rows="unmapped", columns=("field", "why"), notes=notes))
+    emit(Result("tariff import-urdb", _told(data, "text"), rows="unmapped", columns=("field", "why"), notes=notes))
 
 
 @group.command()

@@ -56,6 +56,7 @@ def test_show_draws_days_and_says_components(run: Run) -> None:
     table = run("tariff", "show", "fujian-industrial-10kv", "-o", "table")
     assert "vvvvvvvvvvvvvvvvffffppss" in table.out
     assert "per contracted_kva, amount 25.00" in table.out
+    assert '"strip"' not in table.out  # the strips are drawn, not dumped
 
 
 def test_show_at_a_date_keeps_the_version_in_force(run: Run) -> None:
