@@ -27,6 +27,7 @@ from storage.writer import Priority
 from tariff.model import Book
 
 NAME = "rater"
+REGISTRY = "registry"  # the cursor that rises when accounts change in what they are: their book, their attributes
 SLICE_BATCHES = 100
 SLICE_ROWS = 200_000
 
@@ -190,9 +191,16 @@ def _stamp(reader: Reader) -> tuple[int, ...]:
     """What the folds rest on besides intervals: it changes when a bill is posted or master data change."""
     sql = (
         "SELECT (SELECT count(*) FROM bill), (SELECT count(*) FROM account), (SELECT count(*) FROM install),"
-        ' (SELECT count(*) FROM install WHERE "end" IS NOT NULL), (SELECT count(*) FROM meter)'
+        ' (SELECT count(*) FROM install WHERE "end" IS NOT NULL), (SELECT count(*) FROM meter),'
+        f" (SELECT coalesce(max(seq), 0) FROM cursor WHERE name = '{REGISTRY}')"
     )
     return tuple(int(value) for value in reader.connection.execute(sql).fetchone())
+
+
+def accounts_changed(unit: Unit) -> None:
+    """Say, with the change, that accounts are not what they were: the rater reads them again before its next step."""
+    before = unit.get(Cursor, REGISTRY, "account")
+    unit.put(Cursor(REGISTRY, "account", before.seq + 1 if before is not None else 1))
 
 
 def unrated(store: Store) -> bool:

@@ -17,6 +17,7 @@ from prewatt import registry
 from prewatt.errors import ShellError, Usage
 from prewatt.listing import money
 from prewatt.wiring import Shell
+from storage.rater import accounts_changed
 from storage.records import Account, Payment
 from storage.unit import Unit
 from storage.writer import Priority
@@ -97,6 +98,8 @@ def _store(
         told.append(word)
         if word != "unchanged":
             unit.audit(shell.actor, f"account.{word}", entry.account.account, {"meter": entry.meter}, shell.clock.now())
+    if "changed" in told:
+        accounts_changed(unit)
     return told, refused
 
 

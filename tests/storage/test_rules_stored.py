@@ -1,5 +1,6 @@
 """Rules that rest on earlier bills, through the store and made again from it: ratchet, banks, gas, dated attributes."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from ingest.records import Channel, Finding, Interval, MeterPoint
 from storage import billing, schemas
-from storage.rater import Rater
+from storage.rater import Rater, accounts_changed
 from storage.records import Account, AccountState, Install
 from storage.rerate import rerate
 from storage.store import Store
@@ -190,3 +191,20 @@ def test_who_comes_near_a_dearer_class_is_told_once_and_before(store: Store) -> 
     assert told() == said
     send(store, Rater(store, {"made": book}), [(at(1, 5, 3), Channel.IMPORT, 5_000)], "3")
     assert told() == said
+
+
+def test_a_changed_attribute_is_rated_with_from_the_next_read_on(store: Store) -> None:
+    """The register of the month comes in by an import: the same rater prices it, without a restart."""
+    book = made(ENERGY, {"id": "demand", "kind": "demand", "price": "31"})
+    town(store)
+    rater = Rater(store, {"made": book})
+    assert send(store, rater, [(at(1, 2, 0), Channel.IMPORT, 0)], "1") == 0
+
+    def change(unit: Any) -> None:
+        before = unit.get(Account, "A1")
+        unit.put(replace(before, attributes={"demand_register_kw@2025-01": "10"}))
+        accounts_changed(unit)
+
+    store.write(Priority.MONEY, change)
+    assert send(store, rater, [(at(1, 3, 0), Channel.IMPORT, 0)], "2") == 20_000_000
+    assert send(store, rater, [(last(1), Channel.IMPORT, 0)], "3") == 310_000_000
