@@ -33,6 +33,8 @@ class _Asked:
     left: int
     rings: int
     heard: int
+    timeout_s: float
+    ends: float
     frames: dict[int, Frame] = field(default_factory=dict)
 
 
@@ -71,6 +73,7 @@ class Connection:
         self._heard = 0
         self._opening = asyncio.Lock()
         self._free_at: dict[int, float] = {}
+        self._bell: asyncio.TimerHandle | None = None
         self.generation = 0
         self.dropped: Counter[str] = Counter()
 
@@ -111,9 +114,11 @@ class Connection:
         loop = asyncio.get_running_loop()
         self._number += 1
         rings = len(self._waiting) + len(pdus) - 1 if self._pipelined else 0
-        asked = _Asked(loop.create_future(), stream, self._number, len(pdus), rings, self._heard)
+        ends = loop.time() + timeout_s
+        asked = _Asked(loop.create_future(), stream, self._number, len(pdus), rings, self._heard, timeout_s, ends)
         tids = [self._next_tid(asked) for _ in pdus]
-        bell = loop.call_later(timeout_s, self._ring, asked, timeout_s)
+        if self._bell is None or ends < self._bell.when():
+            self._set_bell(ends)
         over = False
         try:
             await self._send(stream, b"".join(map(adu, tids, [unit] * len(pdus), pdus)))
@@ -122,7 +127,6 @@ class Connection:
         except OSError as error:
             return Refusal("timeout" if asked.done.done() else "closed", str(error))
         finally:
-            bell.cancel()
             for tid in tids:
                 self._waiting.pop(tid, None)
             if not over:
@@ -170,21 +174,36 @@ class Connection:
                 self._waiting[self._tid] = asked
                 return self._tid
 
-    def _ring(self, asked: _Asked, timeout_s: float) -> None:
+    def _set_bell(self, at: float) -> None:
+        """One timer for all that wait, set to the earliest end."""
+        if self._bell is not None:
+            self._bell.cancel()
+        self._bell = asyncio.get_running_loop().call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        """Somebody's time may be over; then the bell is set for the next one."""
+        self._bell = None
+        now = asyncio.get_running_loop().time()
+        for asked in list(dict.fromkeys(self._waiting.values())):
+            if asked.ends <= now and not asked.done.done():
+                self._late(asked, now)
+        ends = [asked.ends for asked in self._waiting.values() if not asked.done.done()]
+        if ends:
+            self._set_bell(min(ends))
+
+    def _late(self, asked: _Asked, now: float) -> None:
         """The time of one request is over.
 
         A pipelined gateway may have been busy with those before it: while answers come, and none to a later request,
         it is given the time of as many. A silent connection, or one in the middle of a frame, is closed.
         """
-        if asked.done.done():
-            return
         silent = self._heard == asked.heard
         if asked.rings > 0 and not silent and self._newest < asked.number:
-            asked.rings, asked.heard = asked.rings - 1, self._heard
-            asyncio.get_running_loop().call_later(timeout_s, self._ring, asked, timeout_s)
+            asked.rings, asked.heard, asked.ends = asked.rings - 1, self._heard, now + asked.timeout_s
             return
         half = self._framer.half
-        asked.done.set_result(Refusal("half_frame" if half else "timeout", f"no answer within {timeout_s:g} s"))
+        why = f"no answer within {asked.timeout_s:g} s"
+        asked.done.set_result(Refusal("half_frame" if half else "timeout", why))
         if not self._pipelined or silent or half:
             self._drop(asked.stream)
 
@@ -209,6 +228,9 @@ class Connection:
     async def close(self) -> None:
         """Close, and let the reading task end."""
         tasks = [task for task in (self._reader, self._writer) if task is not None]
+        if self._bell is not None:
+            self._bell.cancel()
+            self._bell = None
         if self._stream is not None:
             self._drop(self._stream)
         for task in tasks:

@@ -158,7 +158,7 @@ class ModbusLink:
                 visit.found("not_available", f"{quantity.value} has no value")
             elif (read := await self._believed(visit, register, channel, value, step_wh)) is not None:
                 register_wh, suspect = read
-                reads.append(MeterRead(visit.point.meter_id, channel, slot_end, register_wh, int(flags | suspect)))
+                reads.append(MeterRead(visit.point.meter_id, channel, slot_end, register_wh, int(flags) | int(suspect)))
         return tuple(reads)
 
     def _slot_flags(self, visit: Visit, slot_end: datetime) -> Flag:

@@ -5,8 +5,6 @@ A read that is under way is never interrupted; a command waits for at most that 
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from ingest.plan import Urgency
 
@@ -20,17 +18,20 @@ class Turns:
         self._came = 0
         self._queue: list[tuple[int, int, asyncio.Future[None]]] = []
 
-    @asynccontextmanager
-    async def take(self, urgency: Urgency) -> AsyncIterator[None]:
-        """Wait for a turn, hold it for the block."""
+    def take(self, urgency: Urgency) -> "Turn":
+        """Wait for a turn, hold it for the ``async with`` block."""
+        return Turn(self, urgency)
+
+    async def wait(self, urgency: Urgency) -> None:
+        """Take a turn; ``give_back`` must follow."""
         if self._free:
             self._free -= 1
         else:
             await self._wait(urgency)
-        try:
-            yield
-        finally:
-            self._next()
+
+    def give_back(self) -> None:
+        """Let the next one in."""
+        self._next()
 
     async def _wait(self, urgency: Urgency) -> None:
         self._came += 1
@@ -51,3 +52,22 @@ class Turns:
                 waiter.set_result(None)
                 return
         self._free += 1
+
+
+class Turn:
+    """One caller's turn, as an asynchronous context manager."""
+
+    __slots__ = ("_turns", "_urgency")
+
+    def __init__(self, turns: Turns, urgency: Urgency) -> None:
+        """Nothing is waited for yet."""
+        self._turns = turns
+        self._urgency = urgency
+
+    async def __aenter__(self) -> None:
+        """Wait for the turn."""
+        await self._turns.wait(self._urgency)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give it back."""
+        self._turns.give_back()

@@ -78,7 +78,7 @@ class Visit:
 
     async def _answers(self, pdus: Sequence[bytes]) -> Sequence[bytes]:
         """The answers to the visit's requests, all of them before any is believed."""
-        if self.driver.gap_ms or len(pdus) == 1:
+        if self.driver.gap_ms:
             return [await self.ask(pdu) for pdu in pdus]
         found = await self.connection.ask_all(self.point.unit, pdus, timeout_s=self.timeout_s)
         if isinstance(found, Refusal):

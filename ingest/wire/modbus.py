@@ -7,6 +7,7 @@ Modbus Application Protocol V1.1b3; Modbus Messaging on TCP/IP V1.0b.
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 MBAP = 7
 MOST_PDU = 253  # Application Protocol 4.1: a PDU has at most 253 bytes
@@ -24,8 +25,7 @@ EXCEPTIONS = {  # Application Protocol 7
 _READS = (1, 2, 3, 4)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One ADU: transaction id, unit and the PDU (function code first)."""
 
     tid: int
