@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tariff import money, spelling
 from tariff.components import kinds
 from tariff.components.energy import Energy
+from tariff.components.percent import Percent
 from tariff.errors import BookError
 from tariff.late_fee import LateFeeRule
 from tariff.locate import Path, lines_of
@@ -177,6 +178,7 @@ def _version(section: Section, zone: str, series: Callable[[str], bytes] | None)
         late_fee=_late_fee(section),
     )
     _check_periods(section, version, periods)
+    _check_included(section, version)
     section.done()
     return version
 
@@ -256,6 +258,15 @@ def _check_periods(section: Section, version: Version, periods: set[str]) -> Non
             table.fail(period, f"no window gives period {period!r}", suggest(period, sorted(periods)))
         for period in sorted(periods - set(prices) if "*" not in prices else ()):
             item.fail("prices", f"component {spec.id!r} has no price for period {period!r}")
+
+
+def _check_included(section: Section, version: Version) -> None:
+    """A price holds one tax at most: two would each be reckoned as if the other were not in it."""
+    taxes = [spec for spec in version.components if isinstance(spec, Percent) and spec.included]
+    for place, tax in enumerate(taxes):
+        for other in taxes[:place]:
+            if not tax.of or not other.of or set(tax.of) & set(other.of):
+                section.fail("component", f"{tax.id!r} and {other.id!r} are both included in the same lines")
 
 
 def _holidays(section: Section) -> tuple[str, ...]:

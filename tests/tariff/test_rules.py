@@ -111,6 +111,8 @@ def test_a_tax_inside_the_prices_is_split_out_and_adds_nothing() -> None:
         bill = month(made(ENERGY, vat), "2025-03-10", kwh).bill()
         assert bill.total_micro == kwh * 100_000
         assert [(line.amount_micro, line.included_micro) for line in bill.lines if line.id == "vat"] == [(0, held)]
+    with pytest.raises(BookError, match="'levy' and 'vat' are both included"):
+        made(ENERGY, *({"id": name, "kind": "percent", "percent": "5", "included": True} for name in ("vat", "levy")))
     with pytest.raises(BookError, match="negative tax"):
         made(ENERGY, {"id": "vat", "kind": "percent", "percent": "-5", "included": True})
 
@@ -210,3 +212,36 @@ def test_periods_of_several_months() -> None:
     assert statement.period_of(odd, datetime(2025, 1, 1)) == (datetime(2024, 12, 15), datetime(2025, 2, 15))
     with pytest.raises(BookError, match="a year has no whole number"):
         made(ENERGY, cycle_months=5)
+
+
+def test_a_demand_window_that_the_intervals_cannot_tell_is_refused() -> None:
+    book = made(ENERGY, {"id": "demand", "kind": "demand", "price": "1", "window_min": 15})
+    with pytest.raises(RatingError, match="windows of 15 minutes are not made of 60-minute slots"):
+        month(book, "2025-03-10", 10).bill()
+    assert amounts(month(book, "2025-03-10", 10), attributes={"demand_register_kw": "4.2"})["demand"] == "4.20"
+
+
+def test_a_sliding_window_sees_a_peak_across_the_clock() -> None:
+    """Two half hours of 5 kW either side of noon: 2.5 kW in the clock's hours, 5 kW in a sliding one."""
+    for sliding, kw in ((False, "2.50"), (True, "5.00")):
+        row = {"id": "demand", "kind": "demand", "price": "1", "window_min": 60, "sliding": sliding}
+        one = month(made(ENERGY, row), "2025-03-10", 0, minutes=30)
+        one.usage.wh[23], one.usage.wh[24] = 2500, 2500
+        assert amounts(one)["demand"] == kw
+
+
+def test_demand_above_the_contract_costs_double_and_the_contract_is_the_least() -> None:
+    """A contract of 100 kW: 80 bill 100, 105 bill 105, 120 bill 105 and 15 more at twice the price."""
+    row = {
+        "id": "demand",
+        "kind": "demand",
+        "prices": ["40", "80"],
+        "limits": ["105"],
+        "limit_unit": "percent_of_contract",
+        "contract": "contract_kw",
+        "contract_percent": "100",
+    }
+    for kw, amount in ((80, "4000.00"), (105, "4200.00"), (120, "5400.00")):
+        one = month(made({**ENERGY, "prices": ["0"]}, row), "2025-03-10", 0)
+        one.usage.wh[7] = kw * 1000
+        assert amounts(one, attributes={"contract_kw": "100"})["demand"] == amount
