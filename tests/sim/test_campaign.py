@@ -43,16 +43,16 @@ def test_merging_adds_up_and_a_fault_needs_to_strike_only_somewhere() -> None:
 
 
 def test_a_run_is_the_same_however_many_processes_share_it() -> None:
-    parts = districts(6, 1, 3, FAULTS["none"], DIRECT, count=2)
+    parts = districts(2, 1, 3, FAULTS["none"], DIRECT, count=2)
     apart, together = run(parts, processes=2), run(parts)
     assert apart == together
-    assert apart["accounts"] == 6
-    one = districts(3, 1, 3, FAULTS["none"], DIRECT)
-    assert run(one)["trace_hash"] == simulate(3, 1, 3, faults="none", cast=DIRECT)["trace_hash"]
+    assert apart["accounts"] == 2
+    one = districts(1, 1, 3, FAULTS["none"], DIRECT)
+    assert run(one)["trace_hash"] == simulate(1, 1, 3, faults="none", cast=DIRECT)["trace_hash"]
 
 
-@pytest.mark.parametrize("design", reconnect.DESIGNS)
-def test_every_design_lives_switches_off_and_on(design: str) -> None:
+@pytest.mark.parametrize("design", ["fire_and_forget", "retries", "ours_with_crews"])
+def test_a_design_lives_switches_off_and_on(design: str) -> None:
     runs = [reconnect.lived((design, 10, 2, 2))]
     row = reconnect.row(design, runs)
     assert row["figures"]["disconnects"] >= 1
