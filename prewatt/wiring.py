@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from control.ports import Channel
     from tariff.book import Book
 
-PORTS = {"modbus": 502, "dlms": 4059, "dlt645": 8899}
+PORTS = {"modbus": 502, "dlms": 4059, "dlt645": 8899, "p1": 2323}
 OUTBOX_FILE = "notices.ndjson"
 
 
@@ -228,6 +228,12 @@ def _dlt645(config: Config, gateway: Gateway, clock: Clock, transport: Any, kept
     )
 
 
+def _p1(config: Config, gateway: Gateway, clock: Clock, transport: Any, kept: Kept) -> Link:  # noqa: ARG001
+    from ingest.links.p1 import P1Link
+
+    return P1Link(clock, transport, gateway.host, gateway.port or PORTS["p1"], gateway=gateway.name)
+
+
 def _meter_secret(config: Config, gateway: Gateway, name: str) -> bytes | None:
     """A meter's own secret, else its gateway's; None when neither is set, which the link reports by meter."""
     try:
@@ -240,6 +246,7 @@ _LINKS: Mapping[str, Callable[[Config, Gateway, Clock, Any, Kept], Link]] = {
     "modbus": _modbus,
     "dlms": _dlms,
     "dlt645": _dlt645,
+    "p1": _p1,
 }
 
 
@@ -254,7 +261,7 @@ def engine(shell: Shell) -> "Engine":
     from control.engine import Engine
 
     config = shell.config
-    return Engine(
+    made = Engine(
         shell.store,
         shell.clock,
         shell.books,
@@ -263,3 +270,5 @@ def engine(shell: Shell) -> "Engine":
         channels(config),
         settings=settings(config),
     )
+    made.rater.series = rules.series_of(config)  # corrections of bills made on books that are no longer in force
+    return made

@@ -131,13 +131,18 @@ def fill(sheet: Any, columns: Sequence[str], table: Iterable[Sequence[Any]]) -> 
     """Header and rows of one sheet."""
     sheet.write_row(0, 0, columns)
     for number, row in enumerate(table, start=1):
-        for place, value in enumerate(row):
-            if isinstance(value, bool):
-                sheet.write_boolean(number, place, value)
-            elif isinstance(value, int | float | Decimal):
-                sheet.write_number(number, place, float(value))
-            elif value is not None:
-                sheet.write_string(number, place, str(plain(value)))
+        put_row(sheet, number, row)
+
+
+def put_row(sheet: Any, number: int, row: Sequence[Any]) -> None:
+    """One row of a sheet: numbers as numbers, everything else as text, never a formula."""
+    for place, value in enumerate(row):
+        if isinstance(value, bool):
+            sheet.write_boolean(number, place, value)
+        elif isinstance(value, int | float | Decimal):
+            sheet.write_number(number, place, float(value))
+        elif value is not None:
+            sheet.write_string(number, place, str(plain(value)))
 
 
 COLUMNS = (
