@@ -2,8 +2,8 @@
 """Simulated devices in another process go in, what collecting from them costs comes out, beside named libraries.
 
 ``python -m benchmarks.collect -o json --gateways 1000`` gives the figures to quote. A Modbus poll is the product's
-whole visit: identity, registers, plausibility; the library reads the same registers and turns them into the same values. The
-DLMS libraries run where PREWATT_PEERS names a python that has them.
+whole visit: identity, registers, plausibility; the library reads the same registers and turns them into the same
+values. The DLMS libraries run where PREWATT_PEERS names a python that has them.
 """
 
 import asyncio

@@ -84,7 +84,7 @@ class CycleReport:
 
 @dataclass(slots=True)
 class _Turn:
-    """One link's turn under way: the calls left, what was read and not committed, who was asked again."""
+    """One link's turn under way: the calls left, what was read and not committed, who is asked again alone."""
 
     gateway: str
     link: Link
@@ -92,7 +92,8 @@ class _Turn:
     report: CycleReport
     calls: deque[Due]
     batch: list[tuple[Due, Poll]] = field(default_factory=list)
-    again: set[int] = field(default_factory=set)
+    alone: deque[Due] = field(default_factory=deque)
+    single: bool = False
     reachable: bool = True
 
     def taken(self) -> list[tuple[Due, Poll]]:
@@ -216,6 +217,9 @@ class Poller:
                     tasks.create_task(self._work(turn))
         else:
             await self._work(turn)
+        turn.calls, turn.alone = turn.alone, deque()
+        turn.single = True
+        await self._work(turn)
         await self._commit(gateway, turn.taken(), report)
         if turn.reachable:
             await self._fill(gateway, link, now, report)
@@ -234,9 +238,8 @@ class Poller:
             poll = await self._visit(turn.link, call)
             codes = {finding.code for finding in poll.findings}
             turn.reachable = turn.reachable and "unreachable" not in codes
-            if "line_closed" in codes and call.point.meter_id not in turn.again:
-                turn.again.add(call.point.meter_id)  # another's fault took its answer away
-                turn.calls.append(call)
+            if "line_closed" in codes and not turn.single:
+                turn.alone.append(call)  # another's fault took its answer away
                 continue
             await self._judge(call.point, poll, turn.now, turn.report)
             turn.batch.append((call, poll))

@@ -6,8 +6,9 @@ counted; transaction ids run on across connections, so that a gateway that repla
 
 Where several requests are under way at once (``pipelined``) a time-out of one closes nothing while others are answered:
 the transaction id tells a late answer. What is asked in one turn of the event loop leaves in one write. When such a
-connection does end, its oldest request hears why, the others hear ``line_closed``: they may be asked again and nobody
-is blamed.
+connection ends, or its stream goes astray, and it cannot be said by whose fault, all who wait hear ``line_closed``:
+they may be asked again, one at a time, and nobody is blamed. Frames of one chunk count only if what follows them can
+begin a frame that somebody waits for: else the end of one answer was lost and the next one's bytes stand in its place.
 """
 
 import asyncio
@@ -202,8 +203,9 @@ class Connection:
             asked.rings, asked.heard, asked.ends = asked.rings - 1, self._heard, now + asked.timeout_s
             return
         half = self._framer.half
-        why = f"no answer within {asked.timeout_s:g} s"
-        asked.done.set_result(Refusal("half_frame" if half else "timeout", why))
+        shared = half and any(other is not asked for other in self._waiting.values())
+        reason = "line_closed" if shared else "half_frame" if half else "timeout"
+        asked.done.set_result(Refusal(reason, f"no answer within {asked.timeout_s:g} s"))
         if not self._pipelined or silent or half:
             self._drop(asked.stream)
 
@@ -250,7 +252,11 @@ class Connection:
         reason = "closed"
         try:
             while data := await stream.read(READ_LIMIT):
-                for frame in framer.feed(data):
+                frames = framer.feed(data)
+                if self._pipelined and (framer.broken or self._astray(framer.rest)):
+                    reason = "bad_frame"
+                    break
+                for frame in frames:
                     self._take(frame, stream)
                 if framer.broken:
                     reason = framer.broken
@@ -260,6 +266,11 @@ class Connection:
         except OSError:
             reason = "closed"
         self._drop(stream, reason)
+
+    def _astray(self, head: bytes) -> bool:
+        """Whether bytes that should begin a frame cannot: another protocol, or a transaction that nobody knows."""
+        known = len(head) < 2 or int.from_bytes(head[:2], "big") in self._waiting
+        return not known or any(head[2:4])
 
     def _take(self, frame: Frame, stream: Stream) -> None:
         self._heard += 1
@@ -282,9 +293,8 @@ class Connection:
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
         self._reader = None
-        where = f"{self._host}:{self._port}"
-        blamed = any(asked.done.done() and asked.done.result() for asked in self._waiting.values())
-        for asked in self._waiting.values():
-            if not asked.done.done():
-                asked.done.set_result(Refusal("line_closed" if blamed else reason, where))
-                blamed = True
+        waiting = [asked for asked in dict.fromkeys(self._waiting.values()) if not asked.done.done()]
+        alone = len(waiting) == 1 and not any(asked.done.done() for asked in self._waiting.values())
+        for asked in waiting:
+            word = reason if alone else "line_closed"
+            asked.done.set_result(Refusal(word, f"{self._host}:{self._port}"))

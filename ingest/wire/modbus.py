@@ -68,6 +68,11 @@ class TcpFramer:
         return frames
 
     @property
+    def rest(self) -> bytes:
+        """The head of the frame that has begun and not ended, as far as it came."""
+        return bytes(self._held[:MBAP])
+
+    @property
     def half(self) -> bool:
         """Whether a frame has begun and not ended."""
         return bool(self._held)
