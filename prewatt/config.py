@@ -17,7 +17,7 @@ from prewatt.secrets import NAME
 from prewatt.strict import Document, fill, parse, setting, suggest
 
 PORTS = {"least": 1, "most": 65535}
-PROTOCOLS = ("modbus", "dlms", "dlt645")
+PROTOCOLS = ("modbus", "dlms", "dlt645", "p1")
 RECIPIENTS = ("customer", "second", "collector", "meter")
 FILE_CHANNEL = "file"
 SECRET_KEYS = frozenset({"secret", "password", "key", "token"})

@@ -15,7 +15,7 @@ from prewatt.console.views import EventLine
 
 LANGUAGES = ("en", "zh")
 SIGNS = {"CNY": "¥", "GBP": "£", "USD": "$", "EUR": "€", "INR": "₹", "KES": "KSh ", "ZAR": "R "}
-PROTOCOLS = {"modbus": "Modbus", "dlms": "DLMS", "mqtt": "MQTT", "dlt645": "DL/T 645"}
+PROTOCOLS = {"modbus": "Modbus", "dlms": "DLMS", "mqtt": "MQTT", "dlt645": "DL/T 645", "p1": "P1"}
 MICRO_PER_CENT = 10_000
 VOCABULARY = {
     "before": "relay",
