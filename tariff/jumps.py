@@ -73,32 +73,44 @@ def _held(classes: Classes, slots: Slots) -> Iterator[tuple[int, Ints]]:
         if not len(inside):
             continue
         end = int(columns[np.flatnonzero(np.isin(first.cell, cells))[-1]]) + 1
-        total = np.cumsum(energy[:, inside], axis=1)
+        rows = np.flatnonzero(energy[:, inside].sum(axis=1) > int(first.tops[cells].min()))
+        total = np.cumsum(energy[rows][:, inside], axis=1)
         for cell in cells:
             for edge in range(len(classes) - 1):
-                amount = _jump(classes, cell, edge, total, (inside, columns[own[inside]], end), slots)
-                if amount is not None:
-                    yield first.cells[cell][0], amount
+                found = _jump(classes, cell, edge, total, (inside, columns[own[inside]], end), slots)
+                amount = np.zeros(energy.shape[0], object)
+                amount[rows] = found
+                yield first.cells[cell][0], amount
 
 
-def _jump(
-    classes: Classes, cell: int, edge: int, total: Ints, span: tuple[Ints, Ints, int], slots: Slots
-) -> Ints | None:
-    """[n] exact charge of one crossed limit that has not accrued; None where nobody crossed it."""
+def _jump(classes: Classes, cell: int, edge: int, total: Ints, span: tuple[Ints, Ints, int], slots: Slots) -> Ints:
+    """[r] exact charge of one class's limit that has not accrued, of those whose total [r, m] is above it now."""
     inside, columns, end = span
-    above = total > int(classes[0].tops[cell, edge])
-    rows = np.flatnonzero(above.any(axis=1))
-    if not len(rows):
-        return None
-    at = above[rows].argmax(axis=1)
-    until = np.arange(total.shape[1])[None, :] <= at[:, None]
-    mine = until & (classes[0].cell[inside] == cell)[None, :]
-    rise = _charge(classes[edge + 1], cell, inside, total[rows], mine)
-    rise = rise - _charge(classes[edge], cell, inside, total[rows], mine)
-    gone, left = slots.ramp(columns[at], end)
     amount = np.zeros(total.shape[0], object)
+    limit = int(classes[0].tops[cell, edge])
+    rows = np.flatnonzero(total[:, -1] > limit)
+    if not len(rows):
+        return amount
+    at = (total[rows] > limit).argmax(axis=1)
+    dear, cheap = classes[edge + 1], classes[edge]
+    if (classes[0].cell[inside] == cell).all() and (np.diff(dear.limits[:, inside], axis=1) == 0).all():
+        reached = total[rows, at]
+        rise = _flat(dear, cell, int(inside[0]), reached) - _flat(cheap, cell, int(inside[0]), reached)
+    else:
+        mine = (np.arange(total.shape[1])[None, :] <= at[:, None]) & (classes[0].cell[inside] == cell)[None, :]
+        rise = _charge(dear, cell, inside, total[rows], mine) - _charge(cheap, cell, inside, total[rows], mine)
+    gone, left = slots.ramp(columns[at], end)
     amount[rows] = rise - rise * gone.astype(object) // left.astype(object)
     return amount
+
+
+def _flat(stream: Stream, cell: int, slot: int, reached: Ints) -> Ints:
+    """[r] exact charge of totals in one cell whose limits stay the same."""
+    charge: Ints = reached.astype(object) * int(stream.prices[cell, 0])
+    for tier in range(1, stream.prices.shape[1]):
+        over = np.maximum(reached - int(stream.limits[tier - 1, slot]), 0)
+        charge = charge + over.astype(object) * int(stream.prices[cell, tier] - stream.prices[cell, tier - 1])
+    return charge
 
 
 def _charge(stream: Stream, cell: int, inside: Ints, total: Ints, mine: Ints) -> Ints:

@@ -120,3 +120,18 @@ def test_every_rule_accrues_to_its_bill_at_every_length_of_interval() -> None:
         assert one.accrued(one.slots // 2, reactive_varh=varh) < total
         totals.add(total)
     assert totals == {sum((1_785_600_000, 240_870_000, 7_600_000, 0, 2_020_000, 264_690_000))}
+
+
+def test_the_short_way_to_a_jump_is_the_long_one() -> None:
+    """A class in one cell is priced by its total alone; slot by slot comes to the same."""
+    classes = [
+        {"up_to": "60", "limits": ["20", "40"], "prices": ["1", "2", "3"]},
+        {"limits": ["30"], "prices": ["4", "5"]},
+    ]
+    ladder = {"mode": "by_total", "reset": "bill", "classes": classes}
+    one = flat(made({"id": "energy", "kind": "energy", "ladder": ladder}), 0)
+    (pair,) = jumps.class_sets(rating.compile(one.book, one.start, one.end))
+    total = np.cumsum(np.random.default_rng(3).integers(0, 400, (50, 300)), axis=1)
+    for stream in pair:
+        long = jumps._charge(stream, 0, np.arange(300), total, np.ones(total.shape, np.bool_))
+        assert (jumps._flat(stream, 0, 0, total[:, -1]) == long).all()
