@@ -25,7 +25,7 @@ from storage.billing import Basis, Customer
 from storage.folds import gather
 from storage.records import Account, Install
 from storage.unit import Reader
-from storage.usage import Energies, Master, at_ms
+from storage.usage import Energies, Master, at_ms, ms_of
 from tariff import money as exact
 from tariff.errors import RatingError
 from tariff.model import Book
@@ -129,7 +129,7 @@ def _advised(shell: Shell, account: str, months: Sequence[str], given: Mapping[s
 
 def _rows(reader: Reader, account: str) -> tuple[list[Account], Master]:
     accounts = [known(reader, account)] if account else reader.find(Account, order="account")
-    only = {"account": account} if account else {}
+    only: dict[str, Any] = {"account": account} if account else {}
     return accounts, Master(reader.find(Install, **only), reader.find(MeterPoint))
 
 
@@ -194,16 +194,16 @@ def _cost(
 
 def _one(master: Master, customer: Customer, span: Span, energies: Energies) -> Bill | None:
     """The bill of one month; None where no interval lies in it."""
-    low, high = (billing.ms_of(at) for at in span)
+    low, high = (ms_of(at) for at in span)
     if not ((energies.end > low) & (energies.end <= high)).any():
         return None
-    begin = billing.ms_of(ladder_start(customer.book, span[0]))
+    begin = ms_of(ladder_start(customer.book, span[0]))
     part = energies.take(np.flatnonzero((energies.end > begin) & (energies.end <= high)))
     return billing.one_bill(master, customer, span, part, None)
 
 
 def _profile(profile: Profile, master: Master, customer: Customer, span: Span, energies: Energies) -> None:
-    low, high = (billing.ms_of(at) for at in span)
+    low, high = (ms_of(at) for at in span)
     part = energies.take(np.flatnonzero((energies.end > low) & (energies.end <= high)))
     if not part.end.size:
         return

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
+from typing import Any, TypeVar
 
 from ingest.records import MeterPoint
 from storage.billing import Customer, bills_of, kept_bill
@@ -27,6 +28,7 @@ from tariff.records import Bill, BillLine
 from tariff.statement import ladder_start
 
 SLICE = 500
+Period = TypeVar("Period", StoredBill, OpenPeriod)
 Span = tuple[datetime, datetime]
 
 
@@ -85,7 +87,7 @@ def rerate(
 
     ``account`` limits it to one. With ``slots`` the accrued money of open periods is made again as well.
     """
-    only = {"account": account} if account else {}
+    only: dict[str, Any] = {"account": account} if account else {}
     installs, points, accounts, stored, open_ = store.read(
         lambda r: (
             r.find(Install),
@@ -104,13 +106,13 @@ def rerate(
     count = _Count(periods=len(periods))
     for part in _parts(chosen):
         found += _bills(held, part, count, slots=slots)
-    for part in _parts(periods):
-        found += _open(held, part, count)
+    for some in _parts(periods):
+        found += _open(held, some, count)
     ordered = sorted(found, key=lambda one: (one.account, one.start))
     return Rerated(len(chosen), tuple(ordered), count.slots, count.periods)
 
 
-def _parts(rows: Sequence[StoredBill | OpenPeriod]) -> Iterator[list[StoredBill | OpenPeriod]]:
+def _parts(rows: Sequence[Period]) -> Iterator[list[Period]]:
     """Rows of one book and period, so many at a time: the unit of work that an executor may take elsewhere."""
     for _, group in groupby(rows, key=lambda one: (one.book_hash, one.start, one.end)):
         same = list(group)
@@ -118,7 +120,7 @@ def _parts(rows: Sequence[StoredBill | OpenPeriod]) -> Iterator[list[StoredBill 
             yield same[at : at + SLICE]
 
 
-def _bills(held: _Held, stored: Sequence[StoredBill], count: _Count, *, slots: bool) -> Iterator[Difference]:  # type: ignore[misc]
+def _bills(held: _Held, stored: Sequence[StoredBill], count: _Count, *, slots: bool) -> Iterator[Difference]:
     span = stored[0].start, stored[0].end
     book = held.books.of(stored[0].book_hash)
     if book is None:
@@ -165,8 +167,8 @@ def _lines(one: StoredBill, then: Bill, now: Bill) -> Iterator[Difference]:
     for name in dict.fromkeys([*stored, *made]):
         old, new = stored.get(name), made.get(name)
         if old is None or new is None or canonical(asdict(old)) != canonical(asdict(new)):
-            amounts = (None if line is None else line.amount_micro for line in (old, new))
-            yield Difference(one.account, one.start, *amounts, "line", name)
+            then_micro, now_micro = (None if line is None else line.amount_micro for line in (old, new))
+            yield Difference(one.account, one.start, then_micro, now_micro, "line", name)
 
 
 def _by_name(lines: Sequence[BillLine]) -> dict[str, BillLine]:
@@ -246,13 +248,12 @@ def _slots(
     held: _Held, one: Customer, span: Span, made: Recharged, rows: Sequence[Mapping[str, object]]
 ) -> Iterator[Difference]:
     for (meter, end), then, now in unlike(made, held.master, rows):
-        amounts = (None if row is None else int(row["amount_micro"]) for row in (then, now))
-        yield Difference(
-            one.account, span[0], *amounts, "slot", f"{held.master.name(meter)} {end.isoformat(timespec='minutes')}Z"
-        )
+        then_micro, now_micro = (None if row is None else int(row["amount_micro"]) for row in (then, now))
+        place = f"{held.master.name(meter)} {end.isoformat(timespec='minutes')}Z"
+        yield Difference(one.account, span[0], then_micro, now_micro, "slot", place)
 
 
-def _open(held: _Held, periods: Sequence[OpenPeriod], count: _Count) -> Iterator[Difference]:  # type: ignore[misc]
+def _open(held: _Held, periods: Sequence[OpenPeriod], count: _Count) -> Iterator[Difference]:
     """What open periods accrued, and the charges of their slots."""
     span = periods[0].start, periods[0].end
     book = held.books.of(periods[0].book_hash)
