@@ -206,6 +206,23 @@ class ModbusDriver:
 
 
 @dataclass(frozen=True, slots=True)
+class SunSpecDriver:
+    """A SunSpec meter: where its values are is in the device itself (``ingest.wire.sunspec``); nothing is switched."""
+
+    name: str
+    title: str
+    max_power_w: int = 100_000
+    timeout_s: float = 3.0
+    gap_ms: int = 0
+    proven: str = "unproven"
+    source: str = ""
+    protocol: str = "modbus"
+    load_profile: bool = False
+    switchable: bool = False
+    relay: None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CosemObject:
     """One COSEM attribute: class, OBIS (``1.0.1.8.0.255``), attribute, and the scale that the profile fixes.
 

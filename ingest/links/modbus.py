@@ -15,15 +15,17 @@ from ingest.errors import ProfileError, WireRefusal
 from ingest.links.connection import Connection
 from ingest.links.fenced import FencedDrives
 from ingest.links.rtuline import RtuConnection
+from ingest.links.sunspec import SunSpecVisit
 from ingest.links.turns import Turns
 from ingest.links.visit import Visit, VisitSwitch
-from ingest.model import Driver, ModbusDriver, Quantity, Register
+from ingest.model import Driver, ModbusDriver, Quantity, SunSpecDriver
 from ingest.plan import Urgency
 from ingest.ports import Clock, FenceStore, Transport
 from ingest.records import (
     Channel,
     Drive,
     DriveOutcome,
+    DriveResult,
     Finding,
     Flag,
     MeterPoint,
@@ -33,17 +35,20 @@ from ingest.records import (
     RelayState,
 )
 from ingest.registerwatch import RegisterWatch
-from ingest.wire.registers import Block, step
+from ingest.wire.registers import step
+from ingest.wire.sunspec import Place
 
 LATE_SHARE = 12  # a read counts for its slot's end within a twelfth of the slot (5 min of an hour)
 _CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT))
 
 
 @lru_cache(maxsize=1024)
-def _counted(driver: ModbusDriver) -> tuple[tuple[Register, Channel, int], ...]:
-    """The driver's energy registers with their channel and resolution."""
+def _counted(driver: ModbusDriver | SunSpecDriver) -> tuple[tuple[Quantity, Channel, int], ...]:
+    """What the driver counts, with channel and resolution in Wh."""
+    if isinstance(driver, SunSpecDriver):
+        return tuple((quantity, channel, 1) for quantity, channel in _CHANNELS)
     known = {register.quantity: register for register in driver.registers}
-    return tuple((known[q], channel, step(known[q])) for q, channel in _CHANNELS if q in known)
+    return tuple((q, channel, step(known[q])) for q, channel in _CHANNELS if q in known)
 
 
 class ModbusLink:
@@ -85,6 +90,7 @@ class ModbusLink:
         self._turns = Turns(self.depth)
         self._drivers = drivers if drivers is not None else installed.drivers()
         self._watch = RegisterWatch()
+        self._places: dict[int, Place] = {}
         self._fenced = FencedDrives(clock, fences)
 
     async def poll(self, point: MeterPoint, slot_end: datetime) -> Poll:
@@ -129,7 +135,10 @@ class ModbusLink:
     async def drive(self, point: MeterPoint, order: Drive) -> DriveOutcome:
         """Switch the relay, once: identity, lock, fence and expiry first, then the write, then its read-back."""
         async with self._turns.take(Urgency.COMMAND):
-            return await self._fenced.run(order, VisitSwitch(self._visit(point)))
+            visit = self._visit(point)
+            if isinstance(visit, SunSpecVisit):
+                return DriveOutcome(order.command, self._clock.now(), DriveResult.REFUSED, "read_only")
+            return await self._fenced.run(order, VisitSwitch(visit))
 
     async def close(self) -> None:
         """Close the connection; the next call opens it again."""
@@ -140,28 +149,32 @@ class ModbusLink:
         """Answers that nobody waited for, by reason."""
         return self._connection.dropped
 
-    def _visit(self, point: MeterPoint) -> Visit:
+    def _visit(self, point: MeterPoint) -> Visit | SunSpecVisit:
         driver = self._drivers.get(point.model)
+        if isinstance(driver, SunSpecDriver):
+            timeout_s = self._timeout_s if self._timeout_s is not None else driver.timeout_s
+            return SunSpecVisit(self._connection, self._clock, self.gateway, point, driver, timeout_s, self._places)
         if not isinstance(driver, ModbusDriver):
             raise ProfileError(f"meter {point.meter}: {point.model!r} is no Modbus driver; correct its master data")
         timeout_s = self._timeout_s if self._timeout_s is not None else driver.timeout_s
         return Visit(self._connection, self._clock, self.gateway, point, driver, timeout_s)
 
-    async def _reads(self, visit: Visit, slot_end: datetime) -> tuple[MeterRead, ...]:
+    async def _reads(self, visit: Visit | SunSpecVisit, slot_end: datetime) -> tuple[MeterRead, ...]:
         """The registers of the visit as reads, each checked against time and the last believed value."""
         flags = self._slot_flags(visit, slot_end)
         reads: list[MeterRead] = []
-        for register, channel, step_wh in _counted(visit.driver):
-            quantity = register.quantity
+        for quantity, channel, step_wh in _counted(visit.driver):
             value = visit.values.get(quantity)
             if value is None:
+                if quantity is Quantity.EXPORT and isinstance(visit.driver, SunSpecDriver):
+                    continue  # most such meters count one way only
                 visit.found("not_available", f"{quantity.value} has no value")
-            elif (read := await self._believed(visit, register, channel, value, step_wh)) is not None:
+            elif (read := await self._believed(visit, quantity, channel, value, step_wh)) is not None:
                 register_wh, suspect = read
                 reads.append(MeterRead(visit.point.meter_id, channel, slot_end, register_wh, int(flags) | int(suspect)))
         return tuple(reads)
 
-    def _slot_flags(self, visit: Visit, slot_end: datetime) -> Flag:
+    def _slot_flags(self, visit: Visit | SunSpecVisit, slot_end: datetime) -> Flag:
         """UNCERTAIN for a read taken too long after its slot; a slot that lies ahead gives no read."""
         late = self._clock.now() - slot_end
         slot_s = visit.point.slot_min * 60
@@ -175,7 +188,7 @@ class ModbusLink:
         return Flag.UNCERTAIN
 
     async def _believed(
-        self, visit: Visit, register: Register, channel: Channel, value: int, step_wh: int
+        self, visit: Visit | SunSpecVisit, quantity: Quantity, channel: Channel, value: int, step_wh: int
     ) -> tuple[int, Flag] | None:
         """The value and its flag; an implausible one is read again: the same is suspect, another one is refused."""
         point = visit.point
@@ -183,8 +196,7 @@ class ModbusLink:
         if not verdict and not self._asked_twice(visit, channel, value, step_wh):
             self._watch.believe(point, channel, value, self._clock.now())
             return value, Flag.NONE
-        block = Block(register.function, register.address, register.count, (register,))
-        again = block.value(register, await visit.block(block))
+        again = await visit.again(quantity)
         if again is None or again < 0:
             visit.found("unstable_value", f"{value} then {again} Wh: refused")
             return None
@@ -205,7 +217,7 @@ class ModbusLink:
         self._watch.believe(point, channel, again, self._clock.now())
         return again, Flag.SUSPECT
 
-    def _asked_twice(self, visit: Visit, channel: Channel, value: int, step_wh: int) -> bool:
+    def _asked_twice(self, visit: Visit | SunSpecVisit, channel: Channel, value: int, step_wh: int) -> bool:
         """Whether a plausible value is read again: on a line without transaction ids the first one, or one that stands.
 
         An answer that lags behind by one request shows itself by the second.

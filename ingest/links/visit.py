@@ -85,6 +85,12 @@ class Visit:
             raise WireRefusal(found.reason, found.detail)
         return found
 
+    async def again(self, quantity: Quantity) -> int | None:
+        """One value once more, by itself."""
+        register = next(register for register in self.driver.registers if register.quantity is quantity)
+        block = Block(register.function, register.address, register.count, (register,))
+        return block.value(register, await self.block(block))
+
     async def block(self, block: Block) -> bytes:
         """The bytes of one read request."""
         return await self.ask(read_request(block.function, block.address, block.count))
