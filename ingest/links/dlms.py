@@ -37,6 +37,9 @@ from ingest.wire.cosem import Name
 
 CLOCK_LIMIT_S = 120
 """A device clock further off than this flags its stamps and refuses a disconnection."""
+CLOCK_SET_LIMIT_S = 900
+"""A clock further off is not set by itself: it would cross a slot's end, and a quarter of an hour is the shortest."""
+CLOCK_RIGHT_S = 3
 LATE_SHARE = 12  # a read counts for its slot's end within a twelfth of the slot (5 min of an hour)
 REMOTE_DISCONNECT, REMOTE_RECONNECT = 1, 2  # methods of class 70
 ARMING_MODES = (1, 3, 5, 6)  # control modes whose remote reconnect only arms (Blue Book, class 70)
@@ -135,6 +138,24 @@ class DlmsLink:
             outcome = await self._fenced.run(order, DlmsSwitch(visit, self._secrets))
             await visit.close()
         return outcome
+
+    async def set_clock(self, point: MeterPoint, *, limit_s: int = CLOCK_SET_LIMIT_S) -> str:
+        """Set a clock that is a little off: "" when it is right now, else why not.
+
+        ``drift``: further off than ``limit_s``; slots would be skipped or written twice, so a person decides.
+        """
+        verdict: list[str] = []
+
+        async def work(visit: DlmsVisit) -> tuple[MeterRead, ...]:
+            await visit.look((), relay=False)
+            if visit.offset_s is not None and CLOCK_RIGHT_S < abs(visit.offset_s) <= limit_s:
+                await visit.set_clock()
+            off = visit.offset_s
+            verdict.append("no_clock" if off is None else "" if abs(off) <= CLOCK_RIGHT_S else "drift")
+            return ()
+
+        _, _, refusal = await self._visit(point, work)
+        return refusal.reason if refusal is not None else verdict[-1]
 
     async def close(self) -> None:
         """Close the connection; the next call opens it again."""

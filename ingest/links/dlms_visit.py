@@ -28,6 +28,7 @@ from ingest.wire.cosem import (
     by_range,
     column_of,
     local_of,
+    pack_time,
     scaler_of,
     time_of,
 )
@@ -186,6 +187,19 @@ class DlmsVisit:
             raise _unexpected(answer)
         if answer.result != apdu.Result.SUCCESS:
             raise WireRefusal(apdu.Denied(answer.result).reason, f"method {method} of {self.driver.disconnect_obis}")
+
+    async def set_clock(self) -> None:
+        """Set the device's clock to ours in the terms it uses itself, then read it back."""
+        device, name = self._open_device(), Name(ClassId.CLOCK, self.driver.clock_obis, 2)
+        now, deviation = self.clock.now(), self._when.deviation_min if self._when is not None else 0
+        local = local_of(now, self.point.zone)
+        when = local if deviation is None else When(now - timedelta(minutes=deviation), deviation)
+        answer = await self._ask(device, device.dialogue.set(name, Data(Tag.OCTET_STRING, pack_time(when))))
+        if not isinstance(answer, apdu.SetResponse):
+            raise _unexpected(answer)
+        if answer.result != apdu.Result.SUCCESS:
+            raise WireRefusal(apdu.Denied(answer.result).reason, "the device does not let its clock be set")
+        self._set_offset(await self._get_one(name))
 
     def report(self) -> RelayReport:
         """The relay's word and the load; output and control state that contradict each other are unknown."""
