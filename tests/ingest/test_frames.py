@@ -189,6 +189,18 @@ def test_a_flag_inside_a_frame_ends_nothing() -> None:
         assert isinstance(piece.content, hdlc.Frame) and filler in piece.content.information
 
 
+def test_a_flag_splitting_reader_loses_what_ours_finds() -> None:
+    """Ablation: registers whose bytes hold 7E come out of a length-aware reader only."""
+    frames = [
+        hdlc.encode(hdlc.Frame(b"\x41", b"\x03", 0x13, hdlc.LLC_RESPONSE + b"\x0f" + n.to_bytes(4, "big") + bytes(8)))
+        for n in range(0x7D00, 0x8000)
+    ]
+    stream = b"".join(frames)
+    split = [part for part in stream.split(b"\x7e") if hdlc.look(b"\x7e" + part + b"\x7e").frame is not None]
+    ours = [piece for piece in Sifter().feed(stream) if piece.content is not None]
+    assert len(ours) == len(frames) > len(split) + 200
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(GOOD)), max_size=8), st.integers(1, 50))
 def test_no_bytes_raise_and_nothing_is_held_after_the_end(parts: list[bytes], size: int) -> None:
