@@ -97,7 +97,7 @@ def positions(book: Book, start: datetime, usage: Usage, attributes: Attributes 
     first = max(begin, begin_of(book))
     if first >= start:
         return {}
-    plan = plans.compile(book, first, start, usage.minutes, attributes)
+    plan = plans.compile(book, first, start, usage.minutes, with_demand(book, usage, (first, start), attributes))
     wh, export, _ = placed(plan, usage, start)
     state = settle(plan, plan.zero(1), 0, wh, export)
     return {

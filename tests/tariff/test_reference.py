@@ -140,3 +140,12 @@ def test_limits_that_adders_make_fall_are_refused() -> None:
     check(text, ("2025-03-29", 60, ALL_DAY, ALL_DAY), "2", 0)
     with pytest.raises(RatingError, match="limits fall for this account: 12, 6 kWh"):
         check(text, ("2025-03-29", 60, ALL_DAY, ALL_DAY), "6", 0)
+
+
+def test_a_ladder_per_kw_goes_on_though_the_account_has_no_such_attribute() -> None:
+    """Where a month's ladder stands at a bill's start does not ask how long its tiers are."""
+    text = HEAD.format(zone="UTC") + '[[version.component]]\nid = "energy"\nkind = "energy"\nprices = ["1", "2"]\n'
+    text += 'ladder = { limits = ["3"], reset = "month", limit_unit = "kWh_per_kw" }\n'
+    ends = np.datetime64("2025-03-01", "h") + np.arange(1, 49)
+    usage = statement.Usage(ends, np.full(48, 500), 60)
+    assert statement.carried(books.load(text, "kw"), datetime(2025, 3, 2), usage) == {"energy": 12_000}
