@@ -27,6 +27,7 @@ class BadLine:
         self.counts: Counter[str] = Counter()
         self._rng = rng
         self._before = b""
+        self._cut = False
 
     def session(self) -> "BadSession":
         """One client's connection."""
@@ -36,6 +37,7 @@ class BadLine:
         """What arrives of one answer."""
         before, self._before = self._before, answer
         rng = self._rng
+        cut, self._cut = self._cut, False
         if rng.random() >= self.share:
             return [answer]
         fault = rng.choice(FAULTS[:-1] if self.gateway.framing == "tcp" else FAULTS)
@@ -44,12 +46,15 @@ class BadLine:
             case "dead":
                 return []
             case "half_frame":
+                self._cut = True
                 return [answer[: rng.randrange(1, len(answer))]]
             case "stale":
                 return [before] if before else []
             case "glitch":
                 noise = rng.randbytes(rng.randrange(1, 4))
-                return [noise + answer if rng.random() < 0.5 else answer + b"\0"]
+                if rng.random() < 0.5 and not (cut and self.gateway.framing == "tcp"):
+                    return [noise + answer]  # after half an answer, in TCP, it would be a bent one
+                return [answer + b"\0"]
             case "bent":
                 bent = bytearray(answer)
                 bent[rng.randrange(len(bent))] ^= 1 << rng.randrange(8)

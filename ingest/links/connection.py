@@ -253,7 +253,8 @@ class Connection:
         try:
             while data := await stream.read(READ_LIMIT):
                 frames = framer.feed(data)
-                if self._pipelined and (framer.broken or self._astray(framer.rest)):
+                lost = framer.broken or self._astray(framer.rest) or (framer.joined and self._swallowed(frames))
+                if self._pipelined and lost:
                     reason = "bad_frame"
                     break
                 for frame in frames:
@@ -271,6 +272,10 @@ class Connection:
         """Whether bytes that should begin a frame cannot: another protocol, or a transaction that nobody knows."""
         known = len(head) < 2 or int.from_bytes(head[:2], "big") in self._waiting
         return not known or any(head[2:4])
+
+    def _swallowed(self, frames: list[Frame]) -> bool:
+        """Whether a frame that came in two pieces holds the head of another answer that is waited for."""
+        return bool(frames) and any(tid.to_bytes(2, "big") + b"\0\0\0" in frames[0].pdu for tid in self._waiting)
 
     def _take(self, frame: Frame, stream: Stream) -> None:
         self._heard += 1

@@ -42,17 +42,22 @@ class Refusal:
 
 
 class TcpFramer:
-    """Splits a byte stream into ADUs. ``broken`` names why the stream can be trusted no longer ("" while it can)."""
+    """Splits a byte stream into ADUs. ``broken`` names why the stream can be trusted no longer ("" while it can).
+
+    ``joined`` says that the first frame of the last ``feed`` had begun before it.
+    """
 
     def __init__(self) -> None:
         """Start at a frame boundary."""
         self._held = bytearray()
         self.broken = ""
+        self.joined = False
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes as they come, return the frames that are complete; a broken stream gives none and keeps none."""
         if self.broken:
             return []
+        self.joined = bool(self._held)
         self._held += data
         frames: list[Frame] = []
         while len(self._held) >= MBAP:

@@ -5,7 +5,9 @@ import random
 
 import pytest
 
+from ingest.links.connection import Connection
 from ingest.records import Channel, Poll, RelayState
+from ingest.wire.modbus import Frame
 from sim.modbus import ModbusGateway
 from tests.ingest.rig import START, Rig
 
@@ -118,3 +120,34 @@ def test_no_answer_whatever_raises_or_moves_a_relay_by_itself(seed: int) -> None
 
     assert rig.run(story) > 20
     assert metal.relay_changes == []
+
+
+def swallowed() -> int:
+    """Half an answer, completed by exactly the bytes of another: the frame is whole, its values are not."""
+    rig = Rig()
+    rig.gateway("g1", depth=4)
+    points = [rig.meter("sdm120", unit) for unit in (1, 2, 3, 4)]
+    gateway = rig.gateways["g1"]
+    answer = gateway.answer
+    identity = 7 + 2 + 4  # bytes of the answer that comes next: a serial number
+
+    def swallowing(frame: Frame) -> list[bytes]:
+        whole = answer(frame)[0]
+        return [whole[:-identity] if frame.unit == 1 and len(whole) > 100 else whole]
+
+    gateway.answer = swallowing  # type: ignore[method-assign]
+
+    async def story() -> list[Poll]:
+        return list(await asyncio.gather(*(rig.links["g1"].poll(point, SLOT) for point in points)))
+
+    reads = [read for poll in rig.run(story) for read in poll.reads if read.channel == Channel.IMPORT]
+    return sum(abs(read.register_wh - 5_000_000) > 10 for read in reads)
+
+
+def test_an_answer_that_swallowed_the_next_one_is_not_believed() -> None:
+    assert swallowed() == 0
+
+
+def test_without_looking_into_joined_frames_it_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "_swallowed", lambda self, frames: False)
+    assert swallowed() > 0
