@@ -18,9 +18,9 @@ from ingest.drivers import drivers
 from ingest.model import ModbusDriver, Quantity
 from ingest.records import Channel, MeterPoint
 from ingest.wire.registers import decode, step
-from sim.badline import BadLine
 from sim.loop import VirtualClock
 from sim.network import SimNetwork
+from tests.ingest.badline import BadLine
 from tests.ingest.bridge import BridgeLoop
 from tests.ingest.rig import Rig
 
