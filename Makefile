@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: check lint types contracts test format clean
+.PHONY: check lint types contracts test mutants format clean
 
 check: lint types contracts test
 
@@ -39,6 +39,10 @@ ifeq ($(strip $(PYTEST)),)
 else
 	$(BIN)/python -m pytest -rs $(PYTEST)
 endif
+
+# Hours: each place of tariff/ that is drawn is broken, and the tests that should notice are run.
+mutants: $(STAMP)
+	nice -n 19 $(BIN)/python -m tests.mutants
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
