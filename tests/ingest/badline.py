@@ -27,7 +27,6 @@ class BadLine:
         self.counts: Counter[str] = Counter()
         self._rng = rng
         self._before = b""
-        self._cut = False
 
     def session(self) -> "BadSession":
         """One client's connection."""
@@ -37,7 +36,6 @@ class BadLine:
         """What arrives of one answer."""
         before, self._before = self._before, answer
         rng = self._rng
-        cut, self._cut = self._cut, False
         if rng.random() >= self.share:
             return [answer]
         fault = rng.choice(FAULTS[:-1] if self.gateway.framing == "tcp" else FAULTS)
@@ -46,14 +44,13 @@ class BadLine:
             case "dead":
                 return []
             case "half_frame":
-                self._cut = True
                 return [answer[: rng.randrange(1, len(answer))]]
             case "stale":
                 return [before] if before else []
             case "glitch":
                 noise = rng.randbytes(rng.randrange(1, 4))
-                if rng.random() < 0.5 and not (cut and self.gateway.framing == "tcp"):
-                    return [noise + answer]  # after half an answer, in TCP, it would be a bent one
+                if rng.random() < 0.5 and self.gateway.framing == "rtu":
+                    return [noise + answer]  # in TCP, behind half an answer, it would bend that one unseen
                 return [answer + b"\0"]
             case "bent":
                 bent = bytearray(answer)
