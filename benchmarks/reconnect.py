@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.reconnect -o json`` runs 40 seeds of 120 accounts over ten days with the standard faults (link
 down 3.6 %, requests and answers lost 3 % each, duplicates 3 %, stuck relays 0.3 %, a crash every two days). The three
-simple designs are ``sim.baselines``: same meters, links, books, notices, guards and breaker; only the way an order is
-carried out differs. ``ours`` is the engine itself, once without and once with crews who go where they are called.
+simple designs are ``benchmarks.baselines``: same meters, links, books, notices, guards and breaker; only the way an
+order is carried out differs. ``ours`` is the engine itself, once without and once with crews who go where they are
+called.
 """
 
 import argparse
@@ -17,8 +18,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
+from benchmarks.baselines import BASELINES, SPEC
 from benchmarks.harness import commit, machine
-from sim.baselines import BASELINES, SPEC
 from sim.campaign import District
 from sim.faults import FAULTS
 from sim.observer import percentile

@@ -194,8 +194,8 @@ def _bill(subject: Subject, book: Book, made: Bill, posted: StoredBill | None, o
     found = explain.steps(book, *span, basis.usage, attributes=subject.account.attributes, carried=basis.carried)
     chosen = [step for step in found if only in ("", step.component)]
     whys = reasons(book, made, basis.usage, subject.account.attributes)
-    given = {"until": made.ended or made.end, "attributes": subject.account.attributes, "carried": basis.carried}
-    stands = standings(book, span, basis.usage, **given)
+    until, attributes = made.ended or made.end, subject.account.attributes
+    stands = standings(book, span, basis.usage, until=until, attributes=attributes, carried=basis.carried)
     row = bill_row(made)
     return row | {
         "lines": [

@@ -215,7 +215,7 @@ def test_reads_are_rated_and_billed_once(accounts: Path, home: Path, run: Run, t
     assert (after["available"], after["balance"], after["accrued"]) == (before["available"], f"-{total}", "0.00")
     assert run("bill", "2026-01", "-o", "json").json["posted"] == 0
     assert run("accounts", "balance", "A1", "-o", "json").json == after
-    assert run("verify", "-o", "json").json["bills"] == {"checked": 1, "differences": []}
+    assert run("verify", "-o", "json").json["bills"] == {"checked": 1, "differences": [], "different": 0}
     what_if = run("bill", "2026-01", "--book", "guangzhou-residential", "-o", "json").json
     assert what_if["bills"][0]["book"] == "guangzhou-residential"
     assert "posted" not in what_if

@@ -37,9 +37,9 @@ def billed(accounts: Path, home: Path, run: Run, tmp_path: Path) -> Path:
 
 
 def test_a_bill_is_verified_on_the_text_of_its_own_book(billed: Path, run: Run) -> None:
-    assert run("verify", "-o", "json").json["bills"] == {"checked": 1, "differences": []}
+    assert run("verify", "-o", "json").json["bills"] == {"checked": 1, "differences": [], "different": 0}
     billed.write_text(billed.read_text(encoding="utf-8") + "\n# a later remark\n", encoding="utf-8")
-    assert run("verify", "-o", "json").json["bills"] == {"checked": 1, "differences": []}
+    assert run("verify", "-o", "json").json["bills"] == {"checked": 1, "differences": [], "different": 0}
 
 
 def test_a_bill_that_was_changed_is_found(billed: Path, home: Path, run: Run) -> None:
@@ -49,7 +49,8 @@ def test_a_bill_that_was_changed_is_found(billed: Path, home: Path, run: Run) ->
     link.close()
     told = run("verify", "-o", "json")
     assert told.code == 1
-    assert (told.json["ok"], told.json["bills"]["differences"][0]["reason"]) == (False, "total")
+    assert told.json["ok"] is False
+    assert "total" in {row["reason"] for row in told.json["bills"]["differences"]}
 
 
 def test_an_audit_row_that_was_changed_is_found(accounts: Path, home: Path, run: Run) -> None:
