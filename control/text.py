@@ -124,7 +124,7 @@ NOTHING = "-"
 def render(code: str, params: Mapping[str, str], lang: str) -> str:
     """The text of one SMS: the longest form that fits; unknown languages are told in English, KeyError for a code.
 
-    Parameters are held to ``LIMIT`` characters each, with which the shortest form always fits (a test fills them all);
+    Parameters are held to ``LIMIT`` 16-bit units each, with which the shortest form always fits (a test shows it);
     policies are refused whose ``pay`` and ``call`` are longer.
     """
     told = "zh" if lang.lower().startswith("zh") else "en"
@@ -166,4 +166,9 @@ def _clip(name: str, value: str, lang: str) -> str:
     if name in NUMBERS and len(shown) > LIMIT[name]:
         shown = shown.partition(".")[0]
         return shown if len(shown) <= LIMIT[name] else NOTHING
-    return shown[: LIMIT[name]].rstrip()
+    return _units(shown, LIMIT[name]).rstrip()
+
+
+def _units(text: str, most: int) -> str:
+    """The beginning of ``text`` in ``most`` 16-bit units, no character halved."""
+    return text.encode("utf-16-be", "replace")[: 2 * most].decode("utf-16-be", "ignore")

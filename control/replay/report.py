@@ -41,7 +41,7 @@ class Report:
     _held: dict[str, str] = field(default_factory=dict)
     _money: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def event(self, at: datetime, account: str, name: str, **more: Any) -> Row:
+    def row(self, at: datetime, account: str, name: str, **more: Any) -> Row:
         """One event, counted."""
         self.counts[name] += 1
         return {"at": at, "account": account, "event": name, **more}
@@ -60,12 +60,12 @@ class Report:
             axis, _, rung = row.rung.partition(".")
             if axis in AXES and (key := (row.account, row.epoch, row.rung)) not in self._alerts:
                 self._alerts.add(key)
-                found.append(self.event(row.created, row.account, "alert", axis=axis, rung=rung, **_params(row)))
+                found.append(self.row(row.created, row.account, "alert", axis=axis, rung=rung, **_params(row)))
         for row in reader.find(Notice, delivered_at__ge=after, order="delivered_at"):
             if row.state == "delivered" and row.notice not in self._notices and row.delivered_at is not None:
                 self._notices[row.notice] = row.state
                 more = {"rung": row.rung, "recipient": row.recipient, "code": row.code, "text": row.text}
-                found.append(self.event(row.delivered_at, row.account, "notice", **more))
+                found.append(self.row(row.delivered_at, row.account, "notice", **more))
         return found
 
     def _switched(self, reader: Reader, after: datetime) -> list[Row]:
@@ -76,7 +76,7 @@ class Report:
             self._commands.add(row.command)
             name = "disconnect" if row.action is Action.DISCONNECT else "reconnect"
             more = {"meter": row.meter, "reason": row.reason, "decision": row.decision, "command": row.command}
-            found.append(self.event(row.verified_at, row.account, name, **more))
+            found.append(self.row(row.verified_at, row.account, name, **more))
         return found
 
     def _standing(self, reader: Reader, after: datetime) -> list[Row]:
@@ -92,7 +92,7 @@ class Report:
             self._held[row.account] = row.reason
             guards = [guard.name for guard in row.guards if not guard.value]
             more = {"reason": row.reason, "guards": guards, "available": amount(row.available_micro)}
-            found.append(self.event(row.at, row.account, "held", decision=row.decision, **more))
+            found.append(self.row(row.at, row.account, "held", decision=row.decision, **more))
         return found
 
     def _balances(self, reader: Reader) -> list[Row]:
@@ -105,7 +105,7 @@ class Report:
                 continue
             self._money[state.account] = now
             more = {"posted": amount(had), "accrued": amount(now[1]), "available": amount(had - now[1])}
-            found.append(self.event(state.accrued_to, state.account, "balance", **more))
+            found.append(self.row(state.accrued_to, state.account, "balance", **more))
         return found
 
 

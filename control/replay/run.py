@@ -203,7 +203,7 @@ async def _pay(stage: _Stage, payment: Payment) -> None:
     result = await stage.engine.pay(payment)
     more = {"amount": amount(payment.amount_micro), "status": result.status, "external_id": payment.external_id}
     more["available"] = amount(result.available_micro)
-    stage.rows.append(stage.report.event(stage.clock.now(), payment.account, "payment", **more))
+    stage.rows.append(stage.report.row(stage.clock.now(), payment.account, "payment", **more))
 
 
 async def _payments(stage: _Stage, paying: Paying, *, until: datetime) -> None:
@@ -264,7 +264,7 @@ def _told(stage: _Stage, point: MeterPoint, part: Series) -> None:
     account = _account(stage.history, point)
     for row in rows([part]):
         more = {"meter": point.meter, "minutes": row["minutes"], "kwh": kwh(row["energy_wh"]), "flags": row["flags"]}
-        stage.rows.append(stage.report.event(row["end"], account, "read", **more))
+        stage.rows.append(stage.report.row(row["end"], account, "read", **more))
 
 
 def _accept(stage: _Stage, taken: Sequence[Series]) -> None:

@@ -101,3 +101,11 @@ def test_hours_that_nobody_knows_are_left_out_instead_of_told_as_a_dash(code: st
         assert not any(word in told for word in (" - h", "-小时", "-时", " h left", "  ", ",.", ",,", " ."))
         assert "5.00" in told and "03-09 09:00" in told
     assert "17" in text.render(code, {**known, "hours": "17"}, lang)
+
+
+def test_a_letter_beyond_the_basic_plane_counts_two_and_is_never_halved() -> None:
+    far = "𐀀" * 20
+    shown = text.render("stop", {"hours": "100", "earliest": far, "pay": far, "call": far}, "zh")
+    assert text.fits(shown)
+    assert shown.encode("utf-16-be").decode("utf-16-be") == shown
+    assert shown.count("𐀀") == 5 + 9 + 6
