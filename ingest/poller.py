@@ -46,7 +46,7 @@ class Pacing:
 
     window_s: int = 0
     deadline_s: float = 60.0
-    turn_s: float = 20.0
+    turn_s: float = 120.0  # a serial line of 32 meters takes most of a minute, with some time-outs two
     batch: int = 32
     backfill_calls: int = 8
     backfill_every: timedelta = timedelta(minutes=5)
@@ -148,6 +148,7 @@ class Poller:
             calls[call.point.gateway].append(call)
             report.due += 1
         loop = asyncio.get_running_loop()
+        self._collect(report)  # a turn that ended since must not keep its link from this cycle
         for gateway in sorted(calls):
             if gateway not in self._turns:
                 turn = CycleReport(at=now)
@@ -166,10 +167,14 @@ class Poller:
         except asyncio.CancelledError:
             await self.close()
             raise
+        self._collect(report)
+        report.busy += len(self._turns)
+
+    def _collect(self, report: CycleReport) -> None:
+        """Count the turns that ended and give their links back; raise what was ours in them."""
         errors: list[Exception] = []
         for gateway, (task, turn) in list(self._turns.items()):
             if not task.done():
-                report.busy += 1
                 continue
             del self._turns[gateway]
             report.add(turn)

@@ -138,3 +138,22 @@ def test_turns_end_with_the_poller(kind: str) -> None:
         return len(poll._turns)
 
     assert rig.run(story) == 0
+
+
+def test_a_turn_that_outlasts_its_cycle_costs_its_link_no_later_hour() -> None:
+    """One dead unit keeps the line beyond ``turn_s``: the healthy one is read in every hour all the same."""
+    rig, sink = Rig(1), MemorySink()
+    rig.gateway("slow")
+    healthy, dead = rig.meter("dds238", 1, gateway="slow"), rig.meter("dds238", 2, gateway="slow")
+    rig.meters[dead.meter].faults.add("dead")
+
+    async def story() -> None:
+        poll = poller(rig, sink, pacing=Pacing(turn_s=0.01))
+        for hour in range(6):
+            await poll.cycle(rig.clock.now())
+            await rig.clock.sleep((START + (hour + 1) * HOUR - rig.clock.now()).total_seconds())
+        await poll.close()
+
+    rig.run(story)
+    have = {r.end for r in sink.reads if r.meter_id == healthy.meter_id and r.channel == Channel.IMPORT}
+    assert have == {START + hour * HOUR for hour in range(6)}
