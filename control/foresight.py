@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from control import assemble, outlooks
+from control import assemble, credit, outlooks
 from control.assemble import Outlook, World
 from control.credit import Owing
+from control.policy import Policy
 from control.standing import PREPAID, Raised, standings
 from storage.records import Install
 from storage.store import Store
@@ -36,7 +37,7 @@ class Foresight:
         """Bring every outlook up to ``world.now`` (``whole``: each made anew); returns whose they are, with money."""
         now = world.now
         rows = self._store.read(lambda reader: self._owing(reader, world))
-        fresh = {name: row for name, row in rows.items() if whole or self._due(name, now)}
+        fresh = {name: row for name, row in rows.items() if whole or self._due(name, row, world)}
         self._age(rows, now)
         prices = self._store.read(lambda reader: outlooks.ahead(reader, books, now))
         meters: dict[str, list[int]] = {}
@@ -56,10 +57,15 @@ class Foresight:
         if known is not None:
             self.outlooks[account] = replace(known, hours_p10=None, hours_p50=None, wh_left=None)
 
-    def _due(self, name: str, now: datetime) -> bool:
-        """Whether one account's outlook must be made anew."""
-        known, at = self.outlooks.get(name), self._made.get(name)
+    def _due(self, name: str, row: Owing, world: World) -> bool:
+        """Whether one account's outlook must be made anew: also where the money is gone before it was foreseen.
+
+        Guard G2 looks at the flags of the last interval, which come with the outlook: nobody is cut on old ones.
+        """
+        known, at, now = self.outlooks.get(name), self._made.get(name), world.now
         if known is None or known.hours_p10 is None or at is None:
+            return True
+        if row.mode != PREPAID or credit.available(row) <= credit_line(world.policies[row.klass]):
             return True
         return known.hours_p10 <= NEAR_H or not timedelta(0) <= now - at < EVERY
 
@@ -78,6 +84,11 @@ class Foresight:
         rows = standings(reader, world, self._raised)
         others = [name for name, row in rows.items() if row.mode != PREPAID]
         return {**rows, **(assemble.cases(reader, others, world) if others else {})}
+
+
+def credit_line(policy: Policy) -> int:
+    """At or below this balance anything may be due at once."""
+    return policy.disconnection_balance_micro + policy.emergency_credit_micro
 
 
 def aged(known: Outlook, hours: float) -> Outlook:

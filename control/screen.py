@@ -66,8 +66,15 @@ def _stop_notice(row: Standing, policy: Policy) -> bool:
 
 
 def _tier(row: Standing, policy: Policy) -> bool:
-    """Whether a higher price tier has been reached that nobody was told of."""
-    if not policy.over_tier or row.tier is None or row.tier < 1:
+    """Whether a higher price tier has been reached, or lies just ahead, that nobody was told of."""
+    if not policy.over_tier or row.tier is None:
         return False
-    key = ".".join(part for part in ("over_tier", str(row.tier), row.tier_period) if part)
-    return key not in row.raised
+    if row.tier >= 1 and _key("over_tier", row.tier, row) not in row.raised:
+        return True
+    if row.next_tier_h is None or row.next_tier_h > 24 * policy.over_tier_days:
+        return False
+    return not {_key(code, row.tier + 1, row) for code in ("over_tier", "over_tier_soon")} & row.raised
+
+
+def _key(code: str, tier: int, row: Standing) -> str:
+    return ".".join(part for part in (code, str(tier), row.tier_period) if part)

@@ -44,6 +44,7 @@ class Standing:
     kwh_left: int | None = None
     tier: int | None = None
     tier_period: str = ""
+    next_tier_h: float | None = None
     overdue_micro: int | None = None  # not told here: a post-paid account is always looked at in full
 
 
@@ -92,6 +93,7 @@ def standings(reader: Reader, world: World, raised: Raised) -> dict[str, Standin
             from_ms(upto) if upto is not None else None, estimate or 0, base or 0, paid or 0, book_hash or "",
             RelayState(relays.get(name) or RelayState.UNKNOWN), Service(service or Service.CONNECTED), name in live,
             raised.of(name, epoch or 0), ahead.hours_p10, ahead.wh_left, ahead.tier, ahead.tier_period,
+            ahead.next_tier_h,
         )  # fmt: skip
     return found
 

@@ -2,6 +2,7 @@
 
 import random
 from datetime import timedelta
+from types import SimpleNamespace
 
 from control import alerts, assemble, decide, quota, screen
 from control.assemble import Outlook
@@ -28,6 +29,7 @@ def drawn(rng: random.Random, policy: Policy) -> Case:
     rungs = [*policy.hours, 700]
     raised = [f"money.{n}" for n in range(1, len(policy.money_micro) + 1)]
     raised += [f"hours.{h}" for h in policy.hours] + [f"share.{p}" for p in policy.share_percent] + ["over_tier.1"]
+    raised += ["over_tier_soon.1", "over_tier_soon.2.2026-03", "over_tier.1.2026-03"]
     return well_off(
         klass=policy.klass,
         posted_micro=300 * CNY,
@@ -41,6 +43,7 @@ def drawn(rng: random.Random, policy: Policy) -> Case:
         kwh_left=rng.choice([None, 0, 4_999, 200_000]),
         tier=rng.choice([None, 0, 1, 2]),
         tier_period=rng.choice(["", "2026-03"]),
+        next_tier_h=rng.choice([None, None, 1.0, 71.0, 73.0]),
         relay=rng.choices(list(RelayState), [9, 1, 1, 1])[0],
         service=rng.choices(list(Service), [20] + [1] * (len(Service) - 1))[0],
         live_command=rng.choice(["", "", "", "c1"]),
@@ -54,7 +57,7 @@ def glance(case: Case) -> Standing:
         case.account, case.klass, case.mode, case.closed, case.posted_micro, case.accrued_micro, case.accrued_to,
         case.estimate_micro, case.balance_after_payment_micro, case.last_payment_micro, case.book_hash, case.relay,
         case.service, bool(case.live_command), frozenset(case.alerts), case.hours_left, case.kwh_left, case.tier,
-        case.tier_period,
+        case.tier_period, case.next_tier_h,
     )  # fmt: skip
 
 
@@ -118,3 +121,14 @@ def test_an_outlook_ages_by_the_hours_that_pass_and_a_payment_makes_it_anew() ->
     foresight.paid("A1")
     foresight.paid("A2")
     assert foresight.outlooks == {"A1": Outlook(tier=1)}
+
+
+def test_who_runs_out_before_it_was_foreseen_is_forecast_anew_with_fresh_flags() -> None:
+    policy = template("minigrid")["residential"]
+    world = SimpleNamespace(now=NOW, policies={"residential": policy})
+    known = Foresight(None, Raised())  # type: ignore[arg-type]
+    known.outlooks["a"], known._made["a"] = Outlook(500.0, 600.0, 9000), NOW - HOUR
+    line = policy.disconnection_balance_micro + policy.emergency_credit_micro
+    for left, due in ((line + 1, False), (line, True), (line - CNY, True)):
+        row = glance(well_off(klass="residential", posted_micro=left, accrued_micro=0))
+        assert known._due("a", row, world) is due  # type: ignore[arg-type]
