@@ -133,14 +133,14 @@ class Engine:
 
     # ---- the cycle
 
-    async def collect(self, now: datetime | None = None) -> CycleReport:
-        """Poll who is due, commit reads, visits and relay evidence."""
+    async def collect(self, now: datetime | None = None, *, whole: bool = False) -> CycleReport:
+        """Poll who is due, commit reads, visits and relay evidence; ``whole`` waits for slow gateways too."""
         self._poller.links = self.links
         self._poller.points = self.store.read(lambda reader: reader.find(MeterPoint, order="meter_id"))
         self._accounts = self.store.read(
             lambda reader: {row.meter: row.account for row in reader.find(Install, end__null=True, order="start")}
         )
-        report = await self._poller.cycle(now or self.now())
+        report = await self._poller.cycle(now or self.now(), whole=whole)
         await self._keep_visits()
         return report
 
@@ -228,7 +228,7 @@ class Engine:
 
     async def cycle(self) -> DecideReport:
         """One whole hour's work, in order, to its end."""
-        await self.collect()
+        await self.collect(whole=True)
         await self.rate()
         report = await self.decide()
         await self.notify()
@@ -366,6 +366,7 @@ class Engine:
                 await self.dispatcher.settled()
         except TimeoutError:
             self.dispatcher.abort()
+        await self._poller.close()
         await self._keep_visits()
 
     # ---- inside

@@ -137,8 +137,10 @@ class Poller:
         self._resting: dict[tuple[int, datetime], datetime] = {}
         self._turns: dict[str, tuple[asyncio.Task[None], CycleReport]] = {}
 
-    async def cycle(self, now: datetime) -> CycleReport:
+    async def cycle(self, now: datetime, *, whole: bool = False) -> CycleReport:
         """Read who is due at ``now`` and fill gaps; returns when every link had its turn, or after ``turn_s``.
+
+        ``whole`` waits for every link: for whoever runs one cycle and no next one.
 
         Raises only what is ours (a sink that cannot commit); the field's faults are in the report and at the sink.
         """
@@ -153,17 +155,17 @@ class Poller:
             if gateway not in self._turns:
                 turn = CycleReport(at=now)
                 self._turns[gateway] = loop.create_task(self._gateway(gateway, calls[gateway], now, turn)), turn
-        await self._wait(report)
+        await self._wait(report, None if whole else self._pacing.turn_s)
         self.findings.update(report.findings)
         return report
 
-    async def _wait(self, report: CycleReport) -> None:
-        """Wait for the turns that run, at most ``turn_s``, and count those that ended."""
+    async def _wait(self, report: CycleReport, most_s: float | None) -> None:
+        """Wait for the turns that run, at most ``most_s``, and count those that ended."""
         running = [task for task, _ in self._turns.values()]
         if not running:
             return
         try:
-            await asyncio.wait(running, timeout=self._pacing.turn_s)
+            await asyncio.wait(running, timeout=most_s)
         except asyncio.CancelledError:
             await self.close()
             raise

@@ -24,7 +24,7 @@ from storage.writer import Priority
 async def collect(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     """Read who is due; with ``dry_run`` nothing is stored."""
     if not args.get("dry_run"):
-        return _cycle(await shell.engine.collect())
+        return _cycle(await shell.engine.collect(whole=True))
     points = shell.store.read(lambda reader: reader.find(MeterPoint, order="meter_id"))
     poller = Poller(shell.clock, shell.engine.links, points, Forgetful(), Gaps(shell.store))
     return {**_cycle(await poller.cycle(shell.engine.now())), "dry_run": True}

@@ -13,6 +13,7 @@ from control.channels.file import FileOutbox
 from control.dispatch import due_at
 from control.records import Action, CommandState, Notice
 from control.settings import Settings
+from ingest.poller import CycleReport
 from storage.store import Store
 from tests.control.rig import NOW, SETTINGS, Rig
 from tests.control.test_dispatch import order
@@ -139,3 +140,17 @@ def test_a_clock_that_was_set_back_makes_it_look_again(tmp_path: Path, reads: li
         return counts
 
     assert asyncio.run(story()) == [2, 0, 0, 2]
+
+
+def test_a_stop_ends_the_turns_of_slow_gateways(tmp_path: Path) -> None:
+    """A turn that hangs must not commit into a store that is closed behind it."""
+    rig = Rig(tmp_path)
+    engine = rig.engine()
+
+    async def story() -> bool:
+        never = asyncio.get_running_loop().create_task(asyncio.Event().wait())
+        engine._poller._turns["G1"] = (never, CycleReport(at=NOW))  # type: ignore[assignment]
+        await engine._drain({})
+        return never.cancelled()
+
+    assert asyncio.run(story())

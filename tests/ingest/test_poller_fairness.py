@@ -157,3 +157,19 @@ def test_a_turn_that_outlasts_its_cycle_costs_its_link_no_later_hour() -> None:
     rig.run(story)
     have = {r.end for r in sink.reads if r.meter_id == healthy.meter_id and r.channel == Channel.IMPORT}
     assert have == {START + hour * HOUR for hour in range(6)}
+
+
+def test_a_cycle_without_a_next_one_waits_for_every_link() -> None:
+    rig, sink = Rig(1), MemorySink()
+    for unit in (1, 2):
+        rig.meter("dds238", unit, gateway="slow")
+    rig.meters["M2"].faults.add("dead")
+
+    async def story() -> CycleReport:
+        poll = poller(rig, sink, pacing=Pacing(turn_s=0.01))
+        report = await poll.cycle(rig.clock.now(), whole=True)
+        await poll.close()
+        return report
+
+    report = rig.run(story)
+    assert (report.busy, report.polled, report.failed) == (0, 1, 1)
