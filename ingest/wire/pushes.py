@@ -157,9 +157,13 @@ def _described(definitions: list[tuple[int, str, int]], children: tuple[Data, ..
 
 
 def _pairs(children: tuple[Data, ...]) -> Iterable[Entry]:
-    """Code, value, maybe a scaler; nulls fill the places of phases that a meter does not have."""
+    """Code, value, maybe a scaler, or a row of them; nulls fill the places of phases that a meter does not have."""
     at = 0
     while at < len(children):
+        if _row(children[at]):
+            yield _row_entry(children[at])
+            at += 1
+            continue
         code = _code(children[at])
         if not code or at + 1 == len(children):
             if children[at].tag is not Tag.NULL:

@@ -132,6 +132,19 @@ def test_keys_open_what_is_ciphered_and_the_wrong_ones_do_not() -> None:
     assert [f.meter for f in decode(telegram, keys=KEYS)] == ["E1234"]
 
 
+def test_codes_rows_and_scaled_rows_may_stand_in_one_structure() -> None:
+    """Kaifa's Austrian single-phase meters: the clock bare, texts in rows of two, numbers in rows of three."""
+    clock = "0906 0000010000ff 090c 07e90601070c000000ff8880"
+    names = "0202 0906 0000600100ff 0908 3230323630303031"
+    volts = "0203 0906 0100200700ff 12 0904 0202 0fff 1623"
+    energy = "0203 0906 0100010800ff 06 00002394 0202 0f01 161e"
+    (frame,) = decode(bytes.fromhex(f"0f 00000001 0c 07e90601070c000000ff8880 0205 {clock} {names} {volts} {energy}"))
+    assert (frame.status, frame.meter) == ("ok", "20260001")
+    assert frame.time is not None and frame.time.isoformat() == "2025-06-01T10:00:00"
+    assert values(frame)["1.0.32.7.0.255"] == ("230.8", "V")
+    assert values(frame)["1.0.1.8.0.255"] == ("91080", "Wh")
+
+
 def test_m_bus_segments_become_one_push() -> None:
     (frame,) = Sifter().feed(KAIFA)
     assert isinstance(frame.content, hdlc.Frame)
