@@ -34,7 +34,7 @@ ALONE := sockets or kill or browser
 
 test: $(STAMP)
 ifeq ($(strip $(PYTEST)),)
-	$(BIN)/python -m pytest -rs -n 2 --dist loadscope -m "not ($(ALONE))"
+	$(BIN)/python -m pytest -rs -n 2 --dist loadscope --no-loadscope-reorder -m "not ($(ALONE))"
 	$(BIN)/python -m pytest -rs -m "$(ALONE)"
 else
 	$(BIN)/python -m pytest -rs $(PYTEST)

@@ -16,7 +16,8 @@ def shared() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the shared material where it is absent, with a message that says how to get it."""
+    """Begin with the long modules; skip what needs absent shared material, with a message that says how to get it."""
+    items.sort(key=lambda item: "long" not in item.keywords)
     if SHARED.is_dir():
         return
     skip = pytest.mark.skip(reason=f"shared material not found at {SHARED}: set PREWATT_SHARED")

@@ -24,7 +24,7 @@ from tariff import book as books
 from tariff.model import Book
 from tests.exact import london
 
-pytestmark = pytest.mark.shared
+pytestmark = [pytest.mark.shared, pytest.mark.long]
 NOW = datetime(2014, 3, 1)
 HALF_HOUR = timedelta(minutes=30)
 FULL = 17_520

@@ -15,6 +15,8 @@ from tests.properties.agreement import Case, check_bill, load
 from tests.properties.budget import examples
 from tests.properties.tariffs import Tariff, tariffs
 
+pytestmark = pytest.mark.long
+
 SEEDS = st.lists(st.integers(0, 10**6), min_size=3, max_size=3)
 PLANNED = {60: 200, 30: 80, 15: 60}  # tariffs in CI; three bills each
 SHORT = 30  # slots of bills whose class ladders are rated slot by slot, each of them looking at all before it

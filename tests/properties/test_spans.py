@@ -22,6 +22,8 @@ from tests.exact.reference import Row
 from tests.properties.budget import examples
 from tests.properties.tariffs import Tariff, tariffs
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 LADDERS = """currency = "XXX"
 zone = "{zone}"

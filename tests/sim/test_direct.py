@@ -18,6 +18,8 @@ from sim.run import START, play
 from sim.town import build
 from sim.world import Cast, World
 
+pytestmark = pytest.mark.long
+
 SEED, ACCOUNTS, DAYS = 2, 10, 2
 NEAR = timedelta(seconds=30)
 WH_PER_CHANGE = 30  # what half a minute more or less of light may draw

@@ -13,6 +13,8 @@ from sim.shrink import Holds, shrink
 from sim.swarm import STRONGEST, swarm
 from storage.records import Payment, Posting
 
+pytestmark = pytest.mark.long
+
 BIG = Scenario("till", 2, 4, 1, FAULTS["wire"], note="a till that keeps a part of each payment")
 
 

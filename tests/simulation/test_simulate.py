@@ -14,6 +14,8 @@ import pytest
 from sim.run import simulate
 from sim.world import THROUGH
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNTS, DAYS, SEED = 30, 3, 5
 
