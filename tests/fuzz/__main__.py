@@ -6,6 +6,7 @@ what a reader holds stays under its limit. Exit 1 with the bytes in hex when one
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -19,7 +20,9 @@ from ingest.errors import WireRefusal
 from ingest.frames import FrameReader
 from ingest.links.line import answers
 from ingest.pushes import profiles
-from ingest.wire import acse, apdu, axdr, ciphering, dlt645, dlt645_items, hdlc, mbus, modbus, p1, wrapper
+from ingest.wire import acse, apdu, axdr, ciphering, dlt645, dlt645_items, hdlc, mbus, modbus, p1, qgdw376, wrapper
+from ingest.wire import qgdw376_items as terminal
+from ingest.wire import qgdw376_orders as orders
 from ingest.wire.assembly import parse_block
 from ingest.wire.cosem import unpack_time
 from ingest.wire.loadprofile import Layout, rows_of
@@ -63,6 +66,32 @@ def _dlt645(data: bytes) -> None:
     dlt645.control_of(frame._replace(control=0x1C))
 
 
+def _terminal(data: bytes) -> None:
+    """Any stream, and any bytes as the units of a frame that is right."""
+    reader = qgdw376.Reader()
+    for at in range(0, len(data), 11):
+        reader.feed(data[at : at + 11])
+        assert reader.held <= qgdw376.MAX_USER + 8
+    address = qgdw376.Address("0200", 4660)
+    for afn in (0x00, 0x0C, 0x0D, 0x10):
+        frame = qgdw376.Frame(0x88, address, afn, 0x60, data)
+        for work in (orders.asked, _units):
+            with contextlib.suppress(WireRefusal):
+                work(frame)
+
+
+def _units(frame: qgdw376.Frame) -> None:
+    """Every unit through the reader of its item."""
+    readers = {25: terminal.load, 5: terminal.control_state, 6: terminal.outputs}
+    for unit in terminal.units(frame):
+        if frame.afn == 0:
+            terminal.denials(unit)
+        elif frame.afn == 0x10:
+            terminal.forwarded(unit)
+        elif unit.fn != 2:
+            readers.get(unit.fn, terminal.registers)(unit)
+
+
 TARGETS: dict[str, Target] = {
     "frames": _frames,
     "sift": _sifter,
@@ -78,6 +107,7 @@ TARGETS: dict[str, Target] = {
     "block": parse_block,
     "cipher": _cipher,
     "dlt645": _dlt645,
+    "terminal": _terminal,
     "wrapper": lambda data: wrapper.Reader().feed(data),
     "modbus": lambda data: (modbus.TcpFramer().feed(data), modbus.check(b"\x03\x00\x00\x00\x02", data)),
 }
@@ -86,6 +116,15 @@ TARGETS: dict[str, Target] = {
 def seeds() -> list[bytes]:
     """Frames and APDUs of our own making."""
     found = [*GOOD, dirty()[0][:2000]]
+    for body in (
+        "01010110" + "0509010726" + "01" + "9078563412" * 2,
+        "01010103" + "0509010726" + "21" * 62,
+        "00001000" + "05" * 8,
+    ):
+        found += [
+            bytes.fromhex(body),
+            qgdw376.encode(qgdw376.Frame(0x88, qgdw376.Address("0200", 1), 12, 96, bytes.fromhex(body))),
+        ]
     for known in KNOWN.values():
         raw = bytes.fromhex(known.examples[0].frame)
         found.append(raw)
