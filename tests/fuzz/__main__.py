@@ -116,14 +116,14 @@ TARGETS: dict[str, Target] = {
 def seeds() -> list[bytes]:
     """Frames and APDUs of our own making."""
     found = [*GOOD, dirty()[0][:2000]]
-    for body in (
+    for unit in (
         "01010110" + "0509010726" + "01" + "9078563412" * 2,
         "01010103" + "0509010726" + "21" * 62,
         "00001000" + "05" * 8,
     ):
         found += [
-            bytes.fromhex(body),
-            qgdw376.encode(qgdw376.Frame(0x88, qgdw376.Address("0200", 1), 12, 96, bytes.fromhex(body))),
+            bytes.fromhex(unit),
+            qgdw376.encode(qgdw376.Frame(0x88, qgdw376.Address("0200", 1), 12, 96, bytes.fromhex(unit))),
         ]
     for known in KNOWN.values():
         raw = bytes.fromhex(known.examples[0].frame)
