@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -22,11 +21,9 @@ from storage import batches, manifest, parquet
 from storage.codec import to_ms
 from storage.manifest import ALL_BUCKETS, LakeFile
 from storage.merge import merge
+from storage.ports import Home
 from storage.schemas import DATASETS, Dataset
 from storage.writer import Priority
-
-if TYPE_CHECKING:
-    from storage.store import Store
 
 BUCKET_BITS = 16
 """A bucket is 65,536 meters."""
@@ -56,9 +53,9 @@ class LakeReport:
 class Lake:
     """The Parquet files under ``root``; one seal or compaction at a time."""
 
-    def __init__(self, store: "Store", root: Path) -> None:
-        """Bind to the store whose writer commits the manifest."""
-        self._store = store
+    def __init__(self, home: Home, root: Path) -> None:
+        """Bind to the home whose writer commits the manifest."""
+        self._home = home
         self.root = root
         self._lock = threading.Lock()
 
@@ -68,7 +65,7 @@ class Lake:
         written: list[str] = []
         with self._lock:
             for source in DATASETS.values():
-                while found := self._store.read(lambda reader, s=source: _open(reader.connection, s.name)):  # type: ignore[misc]
+                while found := self._home.read(lambda reader, s=source: _open(reader.connection, s.name)):  # type: ignore[misc]
                     files = self._seal(source, found, now)
                     rows += sum(b.rows for b in found)
                     count += len(found)
@@ -76,17 +73,17 @@ class Lake:
         return LakeReport(rows, count, tuple(written))
 
     def _seal(self, source: Dataset, found: Sequence[batches.Batch], now: datetime) -> list[LakeFile]:
-        self._store.crash("seal.start")
+        self._home.crash("seal.start")
         table = merge(source, [b.table for b in found])
         first = found[0].seq
         files = [
             self._write(source, part, month=month, bucket=ALL_BUCKETS, level=0, first_seq=first)
             for month, part in split(table, months(table, source))
         ]
-        self._store.crash("seal.before_commit")
+        self._home.crash("seal.before_commit")
         seqs = [b.seq for b in found]
-        self._store.write(Priority.BATCH, lambda unit: _sealed(unit.connection, source, seqs, files, now))
-        self._store.crash("seal.after_commit")
+        self._home.write(Priority.BATCH, lambda unit: _sealed(unit.connection, source, seqs, files, now))
+        self._home.crash("seal.after_commit")
         return files
 
     def compact(self, now: datetime) -> LakeReport:
@@ -94,7 +91,7 @@ class Lake:
         report = LakeReport()
         with self._lock:
             for name in DATASETS:
-                active = self._store.read(lambda reader, n=name: manifest.active(reader.connection, n))  # type: ignore[misc]
+                active = self._home.read(lambda reader, n=name: manifest.active(reader.connection, n))  # type: ignore[misc]
                 for month, group in groupby(active, key=lambda f: f.month):
                     report = self._compact(DATASETS[name], month, list(group), now, report)
         return report
@@ -106,11 +103,11 @@ class Lake:
         inputs = files if closed else due(files, now)
         if not inputs or (closed and all(f.level == 2 for f in files)):
             return report
-        self._store.crash("compact.start")
+        self._home.crash("compact.start")
         outputs = self._rewrite(source, month, inputs, level=2 if closed else 1)
-        self._store.crash("compact.before_commit")
-        self._store.write(Priority.BATCH, lambda unit: manifest.replace(unit.connection, outputs, inputs, now))
-        self._store.crash("compact.after_commit")
+        self._home.crash("compact.before_commit")
+        self._home.write(Priority.BATCH, lambda unit: manifest.replace(unit.connection, outputs, inputs, now))
+        self._home.crash("compact.after_commit")
         return LakeReport(
             report.rows + sum(f.rows for f in outputs),
             0,
@@ -142,30 +139,30 @@ class Lake:
         self, source: Dataset, table: pa.Table, *, month: str, bucket: int, level: int, first_seq: int
     ) -> LakeFile:
         folder = f"{source.name}/month={month}/bucket={'all' if bucket == ALL_BUCKETS else format(bucket, '04d')}"
-        stem = f"{first_seq:012d}-L{level}-{self._store.next_file():06d}"
+        stem = f"{first_seq:012d}-L{level}-{self._home.next_file():06d}"
         name = f"{folder}/{stem}.parquet"
-        crash: Callable[[str], None] = self._store.crash
-        done = parquet.write(self.root, name, source, table, durable=self._store.durable, crash=crash)
+        crash: Callable[[str], None] = self._home.crash
+        done = parquet.write(self.root, name, source, table, durable=self._home.durable, crash=crash)
         return manifest.entry(done, dataset=source.name, month=month, bucket=bucket, level=level, first_seq=first_seq)
 
     def sweep(self, now: datetime) -> LakeReport:
         """Remove files retired for 24 hours; until then a query of an older catalog still finds them."""
-        paths = self._store.read(lambda reader: manifest.expired(reader.connection, now - RETIRED_FOR))
+        paths = self._home.read(lambda reader: manifest.expired(reader.connection, now - RETIRED_FOR))
         for path in paths:
             (self.root / path).unlink(missing_ok=True)
         if paths:
-            self._store.write(Priority.BATCH, lambda unit: manifest.forget(unit.connection, paths))
+            self._home.write(Priority.BATCH, lambda unit: manifest.forget(unit.connection, paths))
         return LakeReport(removed=len(paths))
 
     def orphans(self) -> list[Path]:
         """Files under the lake that no manifest entry names: left by a process that died before its commit."""
-        known = self._store.read(lambda reader: manifest.known(reader.connection))
+        known = self._home.read(lambda reader: manifest.known(reader.connection))
         files = (p for p in sorted(self.root.rglob("*")) if p.is_file())
         return [p for p in files if p.relative_to(self.root).as_posix() not in known]
 
     def files(self, dataset: str = "") -> list[LakeFile]:
         """Files in view, by dataset, month and arrival."""
-        return self._store.read(lambda reader: manifest.active(reader.connection, dataset))
+        return self._home.read(lambda reader: manifest.active(reader.connection, dataset))
 
 
 def _open(connection: sqlite3.Connection, dataset: str) -> list[batches.Batch]:

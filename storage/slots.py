@@ -7,7 +7,7 @@ rest is looked up in the lake and in the open batches.
 import sqlite3
 import threading
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,11 +17,9 @@ from storage.batches import unpack
 from storage.follow import Follower
 from storage.judge import Held, Slot
 from storage.merge import rank_of
+from storage.ports import Home
 from storage.schemas import dataset
 from storage.unit import Reader
-
-if TYPE_CHECKING:
-    from storage.store import Store
 
 HEAD_DAYS = 62
 """Heads are loaded from files that reach this far back from the newest; older meters are looked up."""
@@ -31,9 +29,10 @@ _DAY_MS = 86_400_000
 class Slots:
     """Heads and look-ups of one dataset (reads or intervals)."""
 
-    def __init__(self, store: "Store", name: str) -> None:
+    def __init__(self, home: Home, root: Path, name: str) -> None:
         """Load nothing yet."""
-        self._store = store
+        self._home = home
+        self._root = root
         self._source = dataset(name)
         self._heads: dict[tuple[int, int], int] = {}
         self._floor = 0
@@ -70,11 +69,11 @@ class Slots:
 
         def snapshot(reader: Reader) -> tuple[list[manifest.LakeFile], pa.Table, int]:
             files = plane.covering(reader.connection, name, low, high, span)
-            return files, self._store.tail(name, reader), _last(reader.connection)
+            return files, self._home.tail(name, reader), _last(reader.connection)
 
-        files, tail, upto = self._store.read(snapshot)
+        files, tail, upto = self._home.read(snapshot)
         found: dict[Slot, Held] = {}
-        self._overlay(found, plane.collect(self._store.lake.root, files, tail, name, where), slots)
+        self._overlay(found, plane.collect(self._root, files, tail, name, where), slots)
         return found, upto
 
     def newer(self, connection: sqlite3.Connection, found: dict[Slot, Held], slots: set[Slot], upto: int) -> None:
@@ -107,7 +106,7 @@ class Slots:
         self._floor = max((f.high for f in files if f.high <= newest - HEAD_DAYS * _DAY_MS), default=0)
         for file in recent:
             columns = ["meter_id", "channel", "end"]
-            self._raise(parquet.read(self._store.lake.root / file.path, columns=columns))
+            self._raise(parquet.read(self._root / file.path, columns=columns))
         sql = "SELECT payload, size FROM inbox WHERE dataset = ? AND sealed = 0 ORDER BY seq"
         for payload, size in connection.execute(sql, (self._source.name,)).fetchall():
             self._raise(unpack(payload, size))

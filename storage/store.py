@@ -66,7 +66,7 @@ class Store:
         self.crash_points: Callable[[str], None] = go_on
         self._readers = Readers(home / STATE_FILE, tables)
         self._tails = {name: plane.Tail(source) for name, source in DATASETS.items()}
-        self._slots = {name: Slots(self, name) for name in ("reads", "intervals")}
+        self._slots = {name: Slots(self, home / LAKE, name) for name in ("reads", "intervals")}
         self._lock: HomeLock | None = None
         self._committer: Committer | None = None
         self._writer: ThreadWriter | InlineWriter | None = None
