@@ -89,7 +89,11 @@ class Broker:
     user: str = setting("login name", "")
     password: str = setting("NAME of the secret that holds the password", "")
     tls: bool = setting("whether the broker speaks TLS", False)
-    devices: Mapping[str, str] = setting("NAME of each handheld's key, by device; without any, none must sign", dict)
+    devices: Mapping[str, str] = setting("NAME of each handheld's key, by device", dict)
+    retiring: Mapping[str, str] = setting(
+        "NAME of the key that a device may still use while its key is replaced, by device", dict
+    )
+    unsigned: bool = setting("whether devices that have no key are believed; those that have one must sign", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +268,15 @@ def _routes(document: Document, tables: Tables) -> None:
                 raise document.refuse(("notices", table, key), f"unknown name {wrong!r}", suggest(wrong, words))
 
 
+def _devices(document: Document, tables: Tables) -> None:
+    """A handheld's retiring key stands behind a live one, and is another."""
+    for device, name in tables.broker.retiring.items():
+        if tables.broker.devices.get(device, name) == name:
+            raise document.refuse(
+                ("broker", "retiring", device), "no newer key replaces it", f'devices = {{{device} = "..."}}'
+            )
+
+
 def _framings(document: Document, tables: Tables) -> None:
     """A gateway's framing belongs to its protocol, and a serial device has no TLS."""
     fit = {"dlms": ("", "wrapper", "hdlc"), "modbus": ("", "tcp", "rtu")}
@@ -299,6 +312,7 @@ _RULES: tuple[Callable[[Document, Tables], None], ...] = (
     _channels,
     _payments,
     _routes,
+    _devices,
     _framings,
     _engine,
 )

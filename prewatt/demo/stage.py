@@ -40,6 +40,7 @@ from storage.writer import Priority
 HOUR_TIMEOUT_S = 20.0
 AFTER_HOUR = timedelta(seconds=31)
 LLS = "dlms-lls"
+READER = "pda-07"  # the reader's handheld, and the name of its key
 CONFIG = """\
 [site]
 name = "demo-town"
@@ -56,6 +57,7 @@ template = "cn-remote"
 enabled = true
 embedded = true
 port = {broker}
+devices = {{"pda-07" = "pda-07"}}
 
 [payments]
 webhook_secrets = ["payments-webhook"]
@@ -244,9 +246,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _found(home: Home, addresses: Mapping[str, tuple[str, int]], town: Town, port: int) -> Config:
     """A fresh home whose configuration names the field's gateways."""
     founding.found(home, name="demo-town", zone="Asia/Shanghai", currency="CNY", book="demo", template="cn-remote")
-    key = home.secrets / LLS
-    key.touch(mode=0o600)
-    key.write_bytes(SECRET)
+    for name, secret in ((LLS, SECRET), (READER, os.urandom(32).hex().encode())):
+        key = home.secrets / name
+        key.touch(mode=0o600)
+        key.write_bytes(secret)
     protocols = {gateway.name: gateway.protocol for gateway in town.gateways}
     text = CONFIG.format(broker=_free_port(), port=port)
     for name, (host, at) in sorted(addresses.items()):
