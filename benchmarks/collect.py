@@ -299,7 +299,7 @@ def mqtt(options: Options) -> Sample:
             raise AssertionError(findings)
 
         address = BrokerAddress("127.0.0.1", broker.port)
-        listener = HandheldListener(Standing(), address, commit, found=found)
+        listener = HandheldListener(Standing(), address, commit, found=found, unsigned=True)
         await listener.start()
         await listener.connected.wait()
         command = [sys.executable, "-m", "benchmarks.field", "--kind", "mqtt"]

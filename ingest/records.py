@@ -3,6 +3,7 @@
 Times are naive UTC; an interval is half-open and named by its end; energy is integer Wh (reactive: varh; gas: litres).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, IntFlag, StrEnum
@@ -190,7 +191,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class HandheldMessage:
-    """One message of a reader's or crew's handheld, decoded; ``kind`` is read, confirm, no_access, swap or outage."""
+    """One message of a reader's or crew's handheld, decoded; ``kind`` is one of ``ingest.wire.handheld.KINDS``."""
 
     message_id: str
     device: str
@@ -208,11 +209,24 @@ class HandheldMessage:
     datum: str = "WGS84"  # of the position; Chinese map layers (GCJ02, BD09) lie 100 to 700 m off
     serial_out: str = ""  # swap: the meter that was taken down
     register_out_wh: int | None = None  # swap: its last register
+    photo: str = ""  # where the picture is kept; the picture itself goes another way
+    supersedes: str = ""  # mend: message id of the record that was misread
+    order: str = ""  # resolve: the work order that was looked into on site
+    outcome: str = ""  # resolve: what was found there
+    outage: str = ""  # the outage's own id; of an outage message without one, its message id
+    cause: str = ""  # outage: planned, fault or temporary
+    transformer: str = ""  # outage: whom it touches, beside or instead of a meter
+    feeder: str = ""
+    start: datetime | None = None  # outage: when supply went or goes off, UTC; none given: ``at``
+    expected_end: datetime | None = None  # outage: when it should be back, UTC
 
 
 @dataclass(frozen=True, slots=True)
 class HandheldReply:
-    """What goes back to the handheld after our commit; amounts are decimal strings."""
+    """What goes back to the handheld after our commit; amounts are decimal strings.
+
+    ``items`` are the customers near a position, or the stops of a route: one flat object of texts each.
+    """
 
     message_id: str
     device: str
@@ -223,3 +237,4 @@ class HandheldReply:
     balance: str = ""
     currency: str = ""
     tier: int | None = None
+    items: tuple[Mapping[str, str], ...] = ()

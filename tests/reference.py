@@ -158,6 +158,15 @@ def book_schema() -> str:
     return json.dumps(schema.book_schema(), ensure_ascii=False, indent=1) + "\n"
 
 
+def handhelds() -> str:
+    """The AsyncAPI document of the handhelds' messages."""
+    import json
+
+    from ingest.wire import handhelddoc
+
+    return json.dumps(handhelddoc.document(), ensure_ascii=False, indent=1) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "drivers.md": drivers,
     "pushes.md": pushes,
@@ -169,6 +178,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": configuration,
     "tariff-book.schema.json": book_schema,
     "command-lifecycle.md": lifecycle,
+    "handhelds.asyncapi.json": handhelds,
 }
 
 

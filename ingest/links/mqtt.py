@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.ports import Clock, HandheldSink, RawStore
 from ingest.records import Finding, HandheldMessage, HandheldReply
-from ingest.wire.handheld import SUBSCRIPTIONS, HandheldRefusal, encode_reply, parse
+from ingest.wire.handheld import SUBSCRIPTIONS, HandheldRefusal, Keys, encode_reply, parse, signed_with
 
 KEEPALIVE_S = 30
 SINK_TRIES = 3
@@ -50,7 +50,12 @@ class _Arrival:
 
 
 class HandheldListener:
-    """Hands each handheld message to ``sink`` and publishes its reply; ``keys`` are the devices' secrets."""
+    """Hands each handheld message to ``sink`` and publishes its reply.
+
+    ``keys`` gives the devices' live secrets, asked anew for each message; a reply is signed with the one that its
+    message was signed with. Devices without any are refused, unless ``unsigned`` lets them be. What is refused is
+    counted as ``refused_<reason>``.
+    """
 
     def __init__(
         self,
@@ -59,7 +64,8 @@ class HandheldListener:
         sink: HandheldSink,
         *,
         found: FoundSink,
-        keys: Mapping[str, bytes] | None = None,
+        keys: Callable[[], Keys] = dict,
+        unsigned: bool = False,
         raw: RawStore | None = None,
     ) -> None:
         """Nothing is connected before ``start``."""
@@ -69,7 +75,8 @@ class HandheldListener:
         self._address = address
         self._sink = sink
         self._found = found
-        self._keys = dict(keys or {})
+        self._keys = keys
+        self._unsigned = unsigned
         self._raw = raw
         self._arrivals: asyncio.Queue[_Arrival] = asyncio.Queue()
         self._epoch = 0
@@ -170,7 +177,7 @@ class HandheldListener:
 
     async def _one(self, arrival: _Arrival) -> None:
         """Commit (or keep aside), then answer, then acknowledge."""
-        message = parse(arrival.topic, arrival.payload, self._keys)
+        message = parse(arrival.topic, arrival.payload, self._keys(), unsigned=self._unsigned)
         if isinstance(message, HandheldRefusal):
             await self._aside(arrival, message)
             reply = self._refused(message)
@@ -181,7 +188,8 @@ class HandheldListener:
                 return
             self.counts[reply.status] += 1
         if reply is not None:
-            topic, payload = encode_reply(reply, self._keys.get(reply.device, b""))
+            keys = self._keys().get(reply.device, ())
+            topic, payload = encode_reply(reply, signed_with(arrival.topic, arrival.payload, keys))
             self._client.publish(topic, payload, qos=1)
         self._acknowledge(arrival)
 
@@ -202,6 +210,7 @@ class HandheldListener:
 
     async def _aside(self, arrival: _Arrival, refusal: HandheldRefusal) -> None:
         self.counts["aside"] += 1
+        self.counts[f"refused_{refusal.reason}"] += 1
         at = self._clock.now()
         if self._raw is not None:
             await self._raw.keep(f"mqtt:{arrival.topic[:200]}", at, arrival.payload, refusal.reason)

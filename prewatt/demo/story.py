@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from control import assemble, credit, guards
 from control.records import Case, Command, CommandState, Notice, WorkOrder
 from control.tiles import tile
-from prewatt.demo.stage import DemoFailed, Stage
+from prewatt import secrets
+from prewatt.demo.stage import READER, DemoFailed, Stage
 from sim.handheld import Handheld
 from sim.towns import CLINIC, STAR, WALKED
 from storage.unit import Reader
@@ -114,7 +115,8 @@ def _clinic(reader: Reader) -> str:
 async def _walk(on: Stage, told: Told, *, last: bool) -> int:
     """A reader confirms the cottage's register over MQTT; the second visit gives a bill."""
     site = next(s for s in on.town.sites if s.account.account == WALKED)
-    device = Handheld("pda-07", on.home.root / "pda-07.outbox", person="reader-12")
+    key = secrets.read(on.home.secrets, READER)
+    device = Handheld(READER, on.home.root / "reader.outbox", key=key, person="reader-12")
     broker = on.daemon.shell.config.broker
     register = 1_000_000 + int((on.clock.now() - on.town.start).total_seconds()) // 12
     try:

@@ -47,7 +47,7 @@ async def main(port: int, ledger: Path, mode: str) -> None:
     async def found(findings: Sequence[Finding]) -> None:
         raise AssertionError(findings)
 
-    listener = HandheldListener(StandingClock(), BrokerAddress("127.0.0.1", port), sink, found=found)
+    listener = HandheldListener(StandingClock(), BrokerAddress("127.0.0.1", port), sink, found=found, unsigned=True)
     await listener.start()
     await listener.connected.wait()
     print("connected", flush=True)

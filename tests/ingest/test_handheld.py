@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 
 from ingest.records import HandheldMessage, HandheldReply
 from ingest.wire.handheld import (
-    _CHECKS,
-    DATUMS,
     KINDS,
     MOST_BYTES,
-    MOST_TEXT,
     HandheldRefusal,
     encode,
     encode_reply,
@@ -24,7 +21,9 @@ from ingest.wire.handheld import (
     parse_reply,
     reply_topic,
     sign,
+    signed_with,
 )
+from ingest.wire.handheldfields import CAUSES, DATUMS, MEMBERS, MOST_TEXT, OUTCOMES
 
 TOPIC = "prewatt/v1/handheld/A7/confirm"
 BODY: dict[str, Any] = {
@@ -48,12 +47,13 @@ def payload(**changes: Any) -> bytes:
 
 
 def reason(data: bytes, topic: str = TOPIC, keys: dict[str, bytes] | None = None) -> str:
-    found = parse(topic, data, keys or {})
+    known = {device: (key,) for device, key in (keys or {}).items()}
+    found = parse(topic, data, known, unsigned=keys is None)
     return found.reason if isinstance(found, HandheldRefusal) else "accepted"
 
 
 def test_a_confirm_keeps_its_exact_time_position_and_energy() -> None:
-    message = parse(TOPIC, payload(), {})
+    message = parse(TOPIC, payload(), {}, unsigned=True)
     assert message == HandheldMessage(
         message_id="A7-1",
         device="A7",
@@ -113,7 +113,7 @@ def test_the_limits_themselves_pass() -> None:
 
 
 def test_a_misspelt_member_is_answered_with_the_right_one() -> None:
-    found = parse(TOPIC, payload(lattitude=1), {})
+    found = parse(TOPIC, payload(lattitude=1), {}, unsigned=True)
     assert isinstance(found, HandheldRefusal)
     assert "did you mean 'latitude'?" in found.detail
     assert (found.device, found.message_id) == ("A7", "A7-1")
@@ -163,20 +163,51 @@ def test_nothing_raises(topic: str, data: bytes) -> None:
     st.dictionaries(st.sampled_from([*BODY, "serial", "detail", "x"]), st.one_of(st.none(), st.integers(), st.text()))
 )
 def test_any_members_give_a_message_or_a_reason(body: dict[str, Any]) -> None:
-    found = parse(TOPIC, json.dumps(body).encode(), {})
+    found = parse(TOPIC, json.dumps(body).encode(), {}, unsigned=True)
     assert isinstance(found, HandheldMessage) or found.reason
 
 
 def test_a_signature_holds_for_this_payload_topic_and_key_only() -> None:
     signed = sign(TOPIC, payload(), KEY)
     assert reason(signed, TOPIC, {"A7": KEY}) == "accepted"
-    assert reason(signed) == "accepted"  # no keys configured: the member is set aside
+    assert reason(signed) == "accepted"  # unsigned is allowed and the device has no key: the member is set aside
+    assert reason(payload(), TOPIC, {}) == "unknown_device"  # and where it is not allowed, it is not
     assert reason(payload(), TOPIC, {"A7": KEY}) == "bad_signature"
     assert reason(signed, TOPIC, {"A7": b"another"}) == "bad_signature"
     assert reason(signed, TOPIC, {"B2": KEY}) == "unknown_device"
     assert reason(signed, TOPIC.replace("confirm", "read"), {"A7": KEY}) == "bad_signature"
     assert reason(signed.replace(b"1234.56", b"1234.57"), TOPIC, {"A7": KEY}) == "bad_signature"
     assert reason(signed[:-10] + signed[-9:], TOPIC, {"A7": KEY}) == "bad_signature"
+
+
+def test_a_device_that_has_a_key_must_sign_even_where_unsigned_is_allowed() -> None:
+    for data in (payload(), sign(TOPIC, payload(), b"another")):
+        found = parse(TOPIC, data, {"A7": (KEY,)}, unsigned=True)
+        assert isinstance(found, HandheldRefusal) and found.reason == "bad_signature"
+
+
+def test_both_keys_hold_while_one_is_replaced_and_the_old_one_no_longer_afterwards() -> None:
+    old, new = sign(TOPIC, payload(), b"2025"), sign(TOPIC, payload(), b"2026")
+    both = (b"2026", b"2025")
+    for data, key in ((old, b"2025"), (new, b"2026")):
+        assert isinstance(parse(TOPIC, data, {"A7": both}), HandheldMessage)
+        assert signed_with(TOPIC, data, both) == key
+    found = parse(TOPIC, old, {"A7": (b"2026",)})
+    assert isinstance(found, HandheldRefusal) and found.reason == "bad_signature"
+    assert signed_with(TOPIC, payload(), both) == b""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_refused_without_what_it_needs(kind: str) -> None:
+    topic = TOPIC.replace("confirm", kind)
+    whole = {
+        "serial": "77", "serial_out": "42", "register_out_kwh": "9876.5", "supersedes": "A7-0", "order": "w1",
+        "outcome": "confirmed", "outage": "o1", "detail": "cable",
+    }  # fmt: skip
+    assert reason(payload(**whole), topic) == "accepted"
+    for name in KINDS[kind].needs:
+        less = whole | {name: ..., name.replace("_wh", "_kwh"): ...}
+        assert reason(payload(**less), topic) == "missing_field", name
 
 
 def test_the_mac_is_what_any_language_computes() -> None:
@@ -190,7 +221,7 @@ def test_the_mac_is_what_any_language_computes() -> None:
 def test_a_swap_needs_both_meters_and_both_registers() -> None:
     topic = "prewatt/v1/handheld/A7/swap"
     both = {"serial": "77", "register_kwh": "0", "serial_out": "42", "register_out_kwh": "9876.5"}
-    message = parse(topic, payload(**both), {})
+    message = parse(topic, payload(**both), {}, unsigned=True)
     assert isinstance(message, HandheldMessage)
     assert (message.register_wh, message.register_out_wh, message.serial_out) == (0, 9_876_500, "42")
     assert reason(payload(**both | {"serial_out": ...}), topic) == "missing_field"
@@ -200,7 +231,7 @@ def test_a_swap_needs_both_meters_and_both_registers() -> None:
 def test_what_a_handheld_encodes_we_parse_back(register_wh: int, key: bytes) -> None:
     message = HandheldMessage("A7-9", "A7", "confirm", 9, datetime(2026, 7, 1, 1, 2, 3), "M1", register_wh=register_wh)
     topic, data = encode(message, key)
-    assert parse(topic, data, {"A7": key} if key else {}) == message
+    assert parse(topic, data, {"A7": (key,)} if key else {}, unsigned=not key) == message
 
 
 def test_a_reply_is_readable_and_comes_back() -> None:
@@ -223,7 +254,7 @@ def test_a_reply_is_readable_and_comes_back() -> None:
 
 def test_the_page_names_every_kind_member_and_limit() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs/howto/handheld-messages.md").read_text(encoding="utf-8")
-    for word in (*KINDS, *_CHECKS, *DATUMS, str(MOST_BYTES), str(MOST_TEXT)):
+    for word in (*KINDS, *MEMBERS, *DATUMS, *CAUSES, *OUTCOMES, str(MOST_BYTES), str(MOST_TEXT)):
         assert word in text, word
     for field in fields(HandheldReply):
         assert f"`{field.name}`" in text, field.name

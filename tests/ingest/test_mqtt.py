@@ -59,7 +59,10 @@ class Ours:
 
     def listener(self, broker: Broker, keys: dict[str, bytes] | None = None) -> HandheldListener:
         address = BrokerAddress(broker.host, broker.port)
-        return HandheldListener(StandingClock(), address, self.commit, found=self.found, keys=keys, raw=self)
+        known = {device: (key,) for device, key in (keys or {}).items()}
+        return HandheldListener(
+            StandingClock(), address, self.commit, found=self.found, keys=lambda: known, unsigned=not known, raw=self
+        )
 
 
 async def until(condition: object, timeout_s: float = 10.0) -> None:

@@ -60,7 +60,7 @@ def test_hostile_input_stops_nothing_else(tmp_path: Path, run: Run, monkeypatch:
             shout(port)
         last.update(day.daemon.metrics())
 
-    broker = f"[broker]\nenabled = true\nembedded = true\nport = {port}\n"
+    broker = f"[broker]\nenabled = true\nembedded = true\nunsigned = true\nport = {port}\n"
     day = Day(tmp_path / "d", town, HOURS, extra=homes.Extra(broker, timeout_ms=400))
     found = day.live(each)
     ids = {site.point.meter: site.point.meter_id for site in town.sites}
@@ -106,6 +106,6 @@ def test_the_broker_that_we_started_comes_back_after_kill_9(tmp_path: Path) -> N
             shout(port)
         ready.append(json.loads(day.daemon.ask("GET", "/readyz")[1])["tests"]["broker"]["ok"])
 
-    broker = f"[broker]\nenabled = true\nembedded = true\nport = {port}\n"
+    broker = f"[broker]\nenabled = true\nembedded = true\nunsigned = true\nport = {port}\n"
     Day(tmp_path / "d", build(3, 10), 1, extra=homes.Extra(broker)).live(each)
     assert ready[-1], "the listener is back on the new broker"
