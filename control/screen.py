@@ -36,9 +36,9 @@ def quiet(row: Standing, policy: Policy, now: datetime) -> bool:
         return False
     if row.accrued_to is None or now - row.accrued_to >= timedelta(days=policy.no_read_days):
         return False
-    expected = left - max(row.estimate_micro, 0)
-    if expected < policy.disconnection_balance_micro or _stop_notice(row, policy) or _tier(row, policy):
+    if _stop_notice(row, policy) or _tier(row, policy):
         return False
+    expected = left - max(row.estimate_micro, 0)  # warns, and sends a visit only where nothing was read for days
     return level(row, policy, expected) <= max((level_of(key, policy) for key in row.raised), default=0)
 
 

@@ -30,13 +30,15 @@ def drawn(rng: random.Random, policy: Policy) -> Case:
     raised = [f"money.{n}" for n in range(1, len(policy.money_micro) + 1)]
     raised += [f"hours.{h}" for h in policy.hours] + [f"share.{p}" for p in policy.share_percent] + ["over_tier.1"]
     raised += ["over_tier_soon.1", "over_tier_soon.2.2026-03", "over_tier.1.2026-03"]
+    accrued_to = rng.choice([None, NOW - HOUR, NOW - 3 * DAY, NOW - 9 * DAY]) if rng.random() < 0.3 else NOW - HOUR
+    later = NOW - rng.choice([1, 80, 200]) * HOUR  # the register may stand later than what is rated, never earlier
     return well_off(
         klass=policy.klass,
         posted_micro=300 * CNY,
         accrued_micro=300 * CNY - near - rng.choice([-CNY, -1, 0, 1, CNY]),
-        accrued_to=rng.choice([None, NOW - HOUR, NOW - 3 * DAY, NOW - 9 * DAY]) if rng.random() < 0.3 else NOW - HOUR,
-        read_end=NOW - HOUR,
-        estimate_micro=rng.choice([0, 0, CNY, 50 * CNY]),
+        accrued_to=accrued_to,
+        read_end=max(accrued_to, later) if accrued_to is not None else rng.choice([None, later]),
+        estimate_micro=rng.choice([0, 0, CNY, 50 * CNY, 500 * CNY]),
         balance_after_payment_micro=rng.choice([0, 50 * CNY, 300 * CNY]),
         alerts=tuple(sorted(rng.sample(raised, rng.randrange(len(raised))))),
         hours_left=rng.choice([None, 0.0, *[h + d for h in rungs for d in (-1, 0, 1)]]),
