@@ -6,5 +6,6 @@ DEVICES = {
     "dlms over hdlc": "sim.hdlcmeters",
     "dlt645": "sim.dlt645",
     "p1": "sim.p1port",
+    "qgdw376": "sim.terminal",
 }
 """Which module simulates the devices of a protocol; tests and tools import it by its name."""

@@ -44,6 +44,7 @@ class Afn(IntEnum):
 class Control(IntEnum):
     """The control bytes that we send and that the simulated terminal sends."""
 
+    TAKEN = 0x00  # master confirms data that a terminal sent of its own accord
     SEND = 0x41  # master, starts, wants a confirmation (reset; used for writes and orders)
     ASK_1 = 0x4A
     ASK_2 = 0x4B
