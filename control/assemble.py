@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from control import debts, journal, signals
+from control import debts, journal, outages, shadow, signals
 from control.policy import Policy
 from control.records import (
     Action,
@@ -89,6 +89,7 @@ class _Rows:
     sealed: dict[str, SealedForecast]
     facts: dict[str, Signal]
     debts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shadow: dict[str, str] = field(default_factory=dict)
 
 
 def case(reader: Reader, account: str, world: World) -> Case | None:
@@ -109,6 +110,7 @@ def cases(reader: Reader, accounts: Sequence[str] | None, world: World) -> dict[
         part = known[start : start + CHUNK]
         rows = _gather(reader, [row.account for row in part], facts, world.now)
         rows.debts = {row.account: found for row in part if (found := debts.facts(reader, row, world.now))}
+        rows.shadow = shadow.states(reader, part, wanted=rows.wanted, facts=facts, limits=world.settings, now=world.now)
         for row in part:
             found[row.account] = _build(row, rows, world)
     return found
@@ -151,8 +153,8 @@ def _gather(reader: Reader, names: list[str], facts: dict[str, Signal], now: dat
             at: reader.count(Command, requested=at, action=Action.DISCONNECT)
             for at in sorted({row.requested for row in live if row.action is Action.DISCONNECT})
         },
-        holds=_lists(_in_force(reader.find(Hold, account__in=["", *names], order="hold"), now)),
-        locks=_lists(_in_force(reader.find(SafetyLock, account__in=["", *names], order="lock"), now)),
+        holds=_lists(_in_force(outages.holds(reader, names, installs, now), now)),
+        locks=_lists(_in_force(outages.locks(reader, names, installs, now), now)),
         notices=_lists(reader.find(Notice, account__in=names, order=("created", "notice"))),
         sealed=_sealed(reader, names, now),
         facts=facts,
@@ -205,7 +207,7 @@ def _build(account: Account, rows: _Rows, world: World) -> Case:
     name = account.account
     state = rows.states.get(name) or AccountState(name)
     install = rows.installs.get(name)
-    all_notices = rows.notices.get(name, [])
+    all_notices = shadow.counted(rows.notices.get(name, []), rows.shadow.get(name, ""))
     notices = [row for row in all_notices if row.epoch == state.epoch]
     return Case(
         account=name,
@@ -247,6 +249,7 @@ def _build(account: Account, rows: _Rows, world: World) -> Case:
         **_ahead(rows.sealed.get(name), world.outlooks.get(name)),
         **_facts(account, state, rows.facts, world),
         **rows.debts.get(name, {}),
+        shadow=rows.shadow.get(name, ""),
         policy_version=world.policies[account.klass].id,
         book_hash=state.book_hash,
     )

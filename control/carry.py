@@ -52,7 +52,9 @@ def carry(unit: Unit, case: Case, world: World, *, admitted: Collection[str] | N
         command = _connect(unit, case, decision, world)
     elif decision.verdict in ("disconnect", "request_approval") and (admitted is None or case.account in admitted):
         command = _disconnect(unit, case, decision, policy, world)
-    elif decision.verdict == "field_order" or (decision.verdict == "hold" and decision.reason in ("RG3", "RG4")):
+    elif decision.verdict == "field_order" or (
+        decision.verdict == "hold" and decision.reason in ("RG3", "RG4") and not case.shadow
+    ):
         _order(unit, case, decision, world)
     elif case.live_action == Action.DISCONNECT:
         _live(unit, case, decision, policy, world)

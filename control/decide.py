@@ -3,7 +3,7 @@
 from control import reconnect, verdicts
 from control.canonical import content_id, dumps
 from control.policy import Policy
-from control.records import Case, Decision
+from control.records import SHADOW_ALL, Case, Decision
 from control.verdicts import View
 from ingest.records import RelayState
 
@@ -38,11 +38,21 @@ def verdict(case: Case, policy: Policy) -> str:
 def judge(seen: View) -> verdicts.Verdict:
     """Ask every rule and combine what they say."""
     said = {name: verdict for name, rule in verdicts.rules().items() if (verdict := rule.judge(seen)) is not None}
-    return verdicts.combine(said)
+    return in_shadow(seen.case, verdicts.combine(said))
+
+
+def in_shadow(case: Case, chosen: verdicts.Verdict) -> verdicts.Verdict:
+    """A class in shadow is decided on and nothing is sent; whom we drove ourselves we bring back all the same."""
+    acting = (verdicts.REQUEST_APPROVAL, verdicts.DISCONNECT, verdicts.FIELD_ORDER, verdicts.CONNECT)
+    if not case.shadow or chosen.verdict not in (acting if case.shadow == SHADOW_ALL else acting[:2]):
+        return chosen
+    return verdicts.Verdict(verdicts.SHADOW, f"{chosen.verdict}.{chosen.reason}")
 
 
 def may_send(case: Case, policy: Policy) -> tuple[bool, str]:
     """Whether a disconnection may leave now: all guards again, and a relay known to be closed; else also why not."""
+    if case.shadow:
+        return False, "shadow: the class is only watched, nothing is sent"
     if case.relay is not RelayState.CLOSED:
         return False, f"relay: it is {case.relay.value}, and only what is known to be on is cut"
     seen = verdicts.view(case, policy, at_send=True)

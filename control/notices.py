@@ -17,6 +17,7 @@ from control.canonical import content_id
 from control.ports import Channel, ChannelError, Delivery
 from control.records import Case, Notice
 from control.settings import Settings
+from control.shadow import CHANNEL, STATE
 from ingest.ports import Clock
 from storage.records import Account, AccountState
 from storage.store import Store
@@ -33,7 +34,7 @@ def queue(unit: Unit, case: Case, dues: Sequence[AlertDue], world: World) -> lis
     """Write the notices of ``dues`` that were never written in this epoch; those without an address fail visibly."""
     made = []
     for due in dues:
-        found = _write(unit, case.account, case.epoch, due, world)
+        found = _write(unit, case.account, case.epoch, due, world, shadow=bool(case.shadow))
         if found is not None:
             made.append(found)
     return made
@@ -46,8 +47,13 @@ def tell(unit: Unit, case: Case, code: str, cause: str, world: World) -> Notice 
     return _write(unit, case.account, case.epoch, due, world)
 
 
-def _write(unit: Unit, account: str, epoch: int, due: AlertDue, world: World) -> Notice | None:
-    key = content_id("n", account, epoch, due.rung, due.recipient)
+def announce(unit: Unit, account: str, due: AlertDue, world: World) -> Notice | None:
+    """Write one notice that has nothing to do with credit (an outage), once in all epochs."""
+    return _write(unit, account, 0, due, world)
+
+
+def _write(unit: Unit, account: str, epoch: int, due: AlertDue, world: World, *, shadow: bool = False) -> Notice | None:
+    key = content_id("ns" if shadow else "n", account, epoch, due.rung, due.recipient)
     holder = unit.get(Account, account)
     if holder is None or unit.get(Notice, key) is not None:
         return None
@@ -73,6 +79,8 @@ def _write(unit: Unit, account: str, epoch: int, due: AlertDue, world: World) ->
         text=text.render(due.code, due.params, holder.lang),
         error="" if address else "no_address",
     )
+    if shadow:  # on record for decisions in shadow; no channel ever sees it
+        made = replace(made, channel=CHANNEL, state=STATE, next_at=None, delivered_at=world.now, error="")
     unit.put(made)
     unit.event("notice", world.now, account, notice=key, rung=due.rung, recipient=due.recipient, says=due.code)
     return made

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from ingest.records import RelayState
 
+SHADOW_ALL, SHADOW_CUTS = "all", "cuts"  # a class is only watched: nothing leaves, or no disconnection does
+
 
 class Credit(StrEnum):
     """Credit status, worst last; a pure function of ledger, accrued, accrued_to and policy."""
@@ -208,6 +210,7 @@ class Case:
     debt_week_micro: int = 0  # taken in this week already
     accumulated_micro: int = 0  # debt that grew while nothing could be collected
     last_debt_micro: int = 0  # of the last payment, taken for debts
+    shadow: str = ""  # "all": nothing is sent, "cuts": no disconnection is, "": live
     at_send: bool = False  # judged at the send: guards ask for what only a session with the meter can show
 
 
@@ -218,7 +221,7 @@ class Decision:
     decision: str  # id derived from content
     account: str
     at: datetime
-    verdict: str  # none | alert | request_approval | disconnect | connect | hold | field_order | read_back
+    verdict: str  # none alert request_approval disconnect connect hold field_order read_back shadow
     reason: str
     credit: Credit
     available_micro: int
@@ -286,7 +289,7 @@ class Notice:
     params: Mapping[str, str]
     created: datetime
     not_before: datetime | None = None  # quiet hours
-    state: str = "queued"  # queued | sent | delivered | failed
+    state: str = "queued"  # queued | sent | delivered | failed | shadow
     text: str = ""
     message_id: str = ""
     sent_at: datetime | None = None
@@ -311,6 +314,9 @@ class WorkOrder:
     cause: str = ""
     detail: str = ""
     closed: datetime | None = None
+    closed_by: str = ""
+    outcome: str = ""  # on site: confirmed | cleared | mended
+    found: str = ""  # plain words of whoever was there
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ingest.records import RelayState
 from storage.records import Install
 from storage.unit import Unit
 
-ENDING = frozenset({"G1", "G5", "G7", "G10", "G11", "G13"})
+ENDING = frozenset({"G1", "G5", "G7", "G10", "G11", "G13", "shadow"})
 """Guards that do not come true again by waiting some minutes: the command ends and a new decision begins anew."""
 
 

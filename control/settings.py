@@ -31,6 +31,7 @@ class Settings:
     compensation_micro: int = 0  # paid into the account after a wrong disconnection, by the house's rules
     due_days: int = 15  # post-paid: a bill is due so many days after its period
     unknown_order_s: int = 24 * 3600  # a relay unknown this long is looked at on site
+    shadow_days: int = 0  # a class is only watched so long after it first has accounts; the house says how long
     approval_s: int = 24 * 3600  # a request that nobody approved is dropped
     sweep_s: int = 300  # accounts whose supply is not simply on are looked at again
     offload: bool = True  # rate and publish in a worker thread; False on virtual time

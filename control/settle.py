@@ -22,7 +22,7 @@ from control.assemble import World
 from control.commands import LEFT, Event
 from control.payments.csv import PaymentFile
 from control.policy import Policy
-from control.records import Action, Case, Service
+from control.records import SHADOW_ALL, Action, Case, Service
 from control.signals import PAYMENTS, Signal, TakenFile
 from ingest.records import RelayState
 from storage.records import Account, AccountState, Payment, Posting
@@ -240,6 +240,8 @@ def lifted(case: Case, policy: Policy) -> bool:
 def _relay(unit: Unit, case: Case, policy: Policy, world: World) -> tuple[tuple[str, ...], str]:
     """Supersede the live disconnect that the payment made void, and start the reconnect where supply may be off."""
     live = [command for command in journal.live(unit, account=case.account) if command.action is Action.DISCONNECT]
+    if case.shadow == SHADOW_ALL:  # the next decision records what would have been sent
+        return (), ""
     if live and not lifted(case, policy):
         return (), ""
     for command in live:

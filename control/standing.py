@@ -12,6 +12,7 @@ from datetime import datetime
 from control import journal
 from control.assemble import Outlook, World
 from control.records import Command, Evidence, Notice, Service, Wanted
+from control.shadow import CHANNEL
 from ingest.records import RelayState
 from storage.codec import from_ms, to_ms
 from storage.records import Account, AccountState, Install
@@ -60,8 +61,8 @@ class Raised:
     def follow(self, reader: Reader) -> None:
         """Take in what is new; a row that is written again is the same rung of the same epoch."""
         table = reader.tables.of(Notice).spec.name
-        sql = f'SELECT rowid, account, epoch, rung FROM "{table}" WHERE rowid > ? ORDER BY rowid'
-        for row, account, epoch, rung in reader.connection.execute(sql, (self._row,)):
+        sql = f'SELECT rowid, account, epoch, rung FROM "{table}" WHERE rowid > ? AND channel <> ? ORDER BY rowid'
+        for row, account, epoch, rung in reader.connection.execute(sql, (self._row, CHANNEL)):
             self._row = row
             self._told.setdefault(account, {}).setdefault(epoch, set()).add(rung)
             if rung.startswith("over_tier") and rung.count(".") == LASTING:

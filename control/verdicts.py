@@ -15,6 +15,7 @@ from ingest.plugins import load
 
 CONNECT, FIELD_ORDER, HOLD, READ_BACK = "connect", "field_order", "hold", "read_back"
 REQUEST_APPROVAL, DISCONNECT, ALERT, NONE = "request_approval", "disconnect", "alert", "none"
+SHADOW = "shadow"  # what the rules want is on record, and nothing leaves: its reason is ``verdict.reason``
 ORDER = (CONNECT, FIELD_ORDER, READ_BACK, HOLD, REQUEST_APPROVAL, DISCONNECT, ALERT, NONE)
 
 

@@ -17,7 +17,7 @@ from prewatt.secrets import NAME
 from prewatt.strict import Document, fill, parse, setting, suggest
 
 PORTS = {"least": 1, "most": 65535}
-PROTOCOLS = ("modbus", "dlms", "dlt645", "p1")
+PROTOCOLS = ("modbus", "dlms", "dlt645", "p1", "qgdw376", "push")
 RECIPIENTS = ("customer", "second", "collector", "meter")
 FILE_CHANNEL = "file"
 SECRET_KEYS = frozenset({"secret", "password", "key", "token"})
@@ -48,6 +48,12 @@ class Policies:
     directory: str = setting("folder of *.toml policies, from the home", "policies")
     template: str = setting("template of classes that are not listed", "cn-remote")
     classes: Mapping[str, str] = setting("template by customer class", dict)
+    shadow_days: int = setting(
+        "a class is only watched so long after it first has accounts: decided on, nothing sent; 0 = live at once",
+        30,
+        least=0,
+        most=366,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Gateway:
 
     name: str = setting("the name that meters refer to")
     protocol: str = setting("how it speaks", words=PROTOCOLS)
-    host: str = setting("name or address")
+    host: str = setting("name or address; where it dials in, the address to listen on")
     port: int = setting("TCP port; 0 = the protocol's own", 0, least=0, most=65535)
     timeout_ms: int = setting("an answer later than this closes the connection", 3000, least=50, most=120_000)
     gap_ms: int = setting("silence between two requests", 0, least=0, most=10_000)
@@ -70,6 +76,16 @@ class Gateway:
     baud: int = setting("speed, where host is a serial device (/dev/...)", 9600, least=300, most=921_600)
     parity: str = setting("parity of a serial device", "N", words=("N", "E", "O"))
     pipeline: int = setting("Modbus TCP: visits under way at a time, where the gateway takes them", 1, least=1, most=64)
+    terminal: str = setting(
+        "qgdw376, or dlt645 behind one: the terminal that dials in, region and number as one word (020004660)", ""
+    )
+    terminal_secret: str = setting(
+        "dlt645 behind a terminal: NAME of the secret with its message authentication code; none = zeros", ""
+    )
+    meter_port: int = setting(
+        "dlt645 behind a terminal: the terminal's port towards its meters", 31, least=1, most=255
+    )
+    silence_s: int = setting("qgdw376: a terminal silent for so long has gone", 900, least=30, most=86_400)
     tls: bool = setting("whether it speaks TLS", False)
     authority: str = setting(
         "TLS: file that its certificate is checked against, from the home; none = the system's", ""
@@ -291,6 +307,27 @@ def _framings(document: Document, tables: Tables) -> None:
             raise document.refuse(("gateway", index, "tls"), "a serial device has no TLS", "tls = false")
 
 
+def _terminals(document: Document, tables: Tables) -> None:
+    """A terminal has an address, belongs to its protocols, and is read by one gateway only."""
+    from ingest.wire.qgdw376 import address_of
+
+    seen: dict[tuple[str, str], int] = {}
+    for index, gateway in enumerate(tables.gateway):
+        place, name = ("gateway", index, "terminal"), gateway.terminal
+        if gateway.protocol not in ("qgdw376", "dlt645") and name:
+            raise document.refuse(place, f"{gateway.protocol} has no terminal", "qgdw376 or dlt645")
+        if gateway.protocol == "qgdw376" or name:
+            try:
+                address_of(name)
+            except ValueError as error:
+                raise document.refuse(place, str(error), 'terminal = "020004660"') from None
+            if seen.setdefault((gateway.protocol, name), index) != index:
+                raise document.refuse(place, f"two gateways read terminal {name}", "another terminal")
+        listens = gateway.protocol == "push" or name
+        if listens and (gateway.tls or gateway.host.startswith("/")):
+            raise document.refuse(("gateway", index, "host"), "what dials in needs an address, without TLS", "0.0.0.0")
+
+
 def _engine(document: Document, tables: Tables) -> None:
     """The engine's knobs are the numbers of ``control.settings.Settings``, fractions where it takes them."""
     from control.settings import Settings
@@ -314,5 +351,6 @@ _RULES: tuple[Callable[[Document, Tables], None], ...] = (
     _routes,
     _devices,
     _framings,
+    _terminals,
     _engine,
 )

@@ -20,6 +20,7 @@ default = "{book}"
 
 [policies]
 template = "{template}"
+shadow_days = 30             # a new class is only watched so long: decided on, nothing sent; `prewatt shadow --help`
 
 # One [[gateway]] for each address with meters behind it; the meters come with `prewatt accounts import`.
 # [[gateway]]

@@ -6,11 +6,13 @@ Kept by content: what stands there already is not written again.
 import hashlib
 from collections.abc import Mapping
 
+from control import shadow
 from control.policy import CLASSES, Policy, load
+from control.signals import Signal
 from prewatt import rules
 from prewatt.config import Config
 from prewatt.errors import ShellError
-from storage.records import BookVersion, ConfigAudit
+from storage.records import Account, BookVersion, ConfigAudit
 from storage.store import Store
 from storage.unit import Reader, Unit
 from storage.writer import Priority
@@ -38,7 +40,15 @@ def remember(
 
     if fresh:
         store.write(Priority.COMMAND, work)
+    _watch(store, config.policies.shadow_days)
     return len(fresh)
+
+
+def _watch(store: Store, days: int) -> None:
+    """Start the first month of classes that have accounts and no word on record: of a home older than this rule."""
+    here = store.read(lambda reader: [klass for klass in CLASSES if reader.find(Account, klass=klass, limit=1)])
+    if days and store.read(lambda reader: any(reader.get(Signal, shadow.SIGNAL + klass) is None for klass in here)):
+        store.write(Priority.COMMAND, lambda unit: shadow.begin(unit, here, days, store.clock.now()))
 
 
 def policy_of(reader: Reader, version: str) -> Policy:

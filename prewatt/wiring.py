@@ -13,6 +13,7 @@ from prewatt import rules, secrets
 from prewatt.clock import clock as host_clock
 from prewatt.clock import declared
 from prewatt.config import FILE_CHANNEL, Config, Gateway
+from prewatt.dialling import DIALS_IN, Hubs
 from prewatt.errors import BadConfig
 from prewatt.progress import Progress, silent
 from prewatt.remembering import remember
@@ -95,6 +96,7 @@ def settings(config: Config) -> Settings:
         routes={**routes, **config.notices.routes},
         fallback=dict(config.notices.fallback),
         trust_clock=declared(),
+        shadow_days=config.policies.shadow_days,
     )
     return replace(bound, **dict[str, Any](config.engine))
 
@@ -149,11 +151,19 @@ def links(config: Config, store: Store, clock: Clock) -> dict[str, Link]:
     from control.fences import Fences
     from storage.counters import Counters
 
-    kept = Kept(Fences(store), Counters(store))
-    return {
-        gateway.name: _LINKS[gateway.protocol](config, gateway, clock, _transport(config, gateway), kept)
-        for gateway in config.gateway
-    }
+    kept, hubs = Kept(Fences(store), Counters(store)), Hubs(config, clock)
+    found: dict[str, Link] = {}
+    for gateway in config.gateway:
+        make = partial(_LINKS[gateway.protocol], config, gateway, clock) if gateway.protocol not in DIALS_IN else None
+        if make is not None and gateway.terminal:
+            found[gateway.name] = hubs.forwarded(gateway, lambda transport, make=make: make(transport, kept))
+        elif make is not None:
+            found[gateway.name] = make(_transport(config, gateway), kept)
+        elif gateway.protocol == "push":
+            found[gateway.name] = hubs.pushing(gateway)
+        else:
+            found[gateway.name] = hubs.terminal(gateway, kept.fences, partial(_meter_secret, config, gateway))
+    return found
 
 
 def _transport(config: Config, gateway: Gateway) -> Any:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from control import shadow
 from control.canonical import content_id
 from control.policy import CLASSES
 from control.records import Hold
@@ -98,6 +99,9 @@ def _store(
         told.append(word)
         if word != "unchanged":
             unit.audit(shell.actor, f"account.{word}", entry.account.account, {"meter": entry.meter}, shell.clock.now())
+    shadow.begin(
+        unit, {entry.account.klass for _, entry in entries}, shell.config.policies.shadow_days, shell.clock.now()
+    )
     if "changed" in told:
         accounts_changed(unit)
     return told, refused

@@ -52,6 +52,7 @@ default = "demo"
 
 [policies]
 template = "cn-remote"
+shadow_days = 0
 
 [broker]
 enabled = true

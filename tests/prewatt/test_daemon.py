@@ -151,7 +151,7 @@ def test_a_reload_is_all_or_nothing(daemon: Running, run: Run) -> None:
     config.write_text(before.replace("[http]", "[htpt]"), encoding="utf-8")
     daemon.process.send_signal(signal.SIGHUP)
     waited(lambda: b"reload refused" in daemon.said())
-    assert b"prewatt.toml:36:htpt" in daemon.said()
+    assert b"prewatt.toml:37:htpt" in daemon.said()
     assert daemon.ask("GET", "/healthz")[0] == 200
     config.write_text(before.replace('name = "prewatt"', 'name = "Eastern Mini-grid"'), encoding="utf-8")
     daemon.process.send_signal(signal.SIGHUP)

@@ -51,7 +51,8 @@ def signal_rows(daemon: Running, run: Run) -> Iterator[object]:
         record = next(spec.record for spec in TABLES if spec.name == table)
         with Store.open(daemon.home, TABLES, clock=clock(), writer="none") as store:
             found = store.read(lambda reader: reader.find(record))
-        return [{name: getattr(row, name) for name in columns.split()} for row in found]
+        of_channels = [row for row in found if not str(getattr(row, "name", "")).startswith("shadow.")]
+        return [{name: getattr(row, name) for name in columns.split()} for row in of_channels]
 
     yield rows
 

@@ -37,6 +37,7 @@ currency = "CNY"
 default = "zhejiang-residential"
 [policies]
 template = "minigrid"
+shadow_days = 0
 [payments]
 webhook_secrets = ["payments-webhook"]
 [http]
