@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from tariff import calendar as calendars
 from tariff import components, money
 from tariff import plan as plans
-from tariff.components.energy import Energy
+from tariff.components.energy import Energy, Ladder
 from tariff.evaluation import facts_of
 from tariff.facts import Facts, Ints
 from tariff.model import Book
 from tariff.periods import begin_of, open_since, period_of
 from tariff.plan import Plan
 from tariff.slots import Slots
+from tariff.spans import spans_of
 from tariff.step import settle
 from tariff.usage import Usage, on_slots, placed, total_of
 
@@ -26,9 +26,11 @@ Attributes = Mapping[str, str]
 PER_KW = "kWh_per_kw"
 
 
-def carried(book: Book, start: datetime, usage: Usage, attributes: Attributes | None = None) -> dict[str, int]:
-    """What ``usage`` since ``ladder_start`` brings into the bill that begins at ``start``."""
-    found = positions(book, start, usage, attributes)
+def carried(
+    book: Book, start: datetime, usage: Usage, attributes: Attributes | None = None, *, end: datetime | None = None
+) -> dict[str, int]:
+    """What ``usage`` since ``ladder_start`` brings into the bill [``start``, ``end``); ``end``: of the book's cycle."""
+    found = positions(book, start, usage, attributes, end=end)
     spans: list[tuple[datetime, datetime]] = []
     at = start
     for _ in range(components.lookback(book)):
@@ -39,7 +41,9 @@ def carried(book: Book, start: datetime, usage: Usage, attributes: Attributes | 
         at = span[0]
     left: dict[str, int] = {}
     for begin, end in reversed(spans):
-        left = after(book, (begin, end), usage, attributes, {**positions(book, begin, usage, attributes), **left})
+        left = after(
+            book, (begin, end), usage, attributes, {**positions(book, begin, usage, attributes, end=end), **left}
+        )
     return {**found, **left}
 
 
@@ -91,27 +95,35 @@ def with_demand(
     return {**(attributes or {}), **dict.fromkeys(names, money.text(largest, 6))}
 
 
-def positions(book: Book, start: datetime, usage: Usage, attributes: Attributes | None = None) -> dict[str, int]:
-    """Wh that each ladder has gone since it restarted, at ``start``."""
+def positions(
+    book: Book,
+    start: datetime,
+    usage: Usage,
+    attributes: Attributes | None = None,
+    *,
+    end: datetime | None = None,
+) -> dict[str, int]:
+    """Wh that each ladder of the bill [``start``, ``end``) has gone since it restarted; ``end``: of the book's cycle.
+
+    The bill's own rules count, by their streams' keys: a ladder that begins inside it has counted what others priced.
+    """
     begin = open_since(book, start)
     first = max(begin, begin_of(book))
     if first >= start:
         return {}
-    plan = plans.compile(book, first, start, usage.minutes, with_demand(book, usage, (first, start), attributes))
+    span = first, end or period_of(book, start)[1]
+    plan = plans.compile(book, *span, usage.minutes, with_demand(book, usage, (first, start), attributes))
     wh, export, _ = placed(plan, usage, start)
     state = settle(plan, plan.zero(1), 0, wh, export)
-    return {
-        stream.key: int(state.position[0, index])
-        for index, stream in enumerate(plan.streams)
-        if stream.ladder is not None and stream.ladder.reset != "bill" and _open(plan, start, stream.ladder.reset)
-    }
+    found: dict[str, tuple[int, int]] = {}  # by key: the stream's last slot, and where it stands
+    for index, stream in enumerate(plan.streams):
+        if stream.ladder is not None and stream.ladder.reset != "bill" and _open(plan, state.done, stream.ladder):
+            last = int(stream.columns[-1]) if stream.columns is not None else plan.slots
+            found[stream.key] = max(found.get(stream.key, (-1, 0)), (last, int(state.position[0, index])))
+    return {key: position for key, (_, position) in found.items()}
 
 
-def _open(plan: Plan, start: datetime, reset: str) -> bool:
-    """Whether the span of the slot before ``start`` goes on at ``start``."""
-    last = plan.calendar
-    local = calendars.to_local(start, plan.book.zone)
-    month = local.year * 12 + local.month - 1
-    now = {"year": local.year, "month": month, "day": (local - calendars.EPOCH).days}[reset]
-    before = {"year": last.year, "month": last.month, "day": last.day}[reset]
-    return int(before[-1]) == now
+def _open(plan: Plan, slot: int, ladder: Ladder) -> bool:
+    """Whether the span of the slot before ``slot`` goes on in it."""
+    spans = spans_of(plan.calendar, ladder)
+    return bool(spans[slot - 1] == spans[slot])

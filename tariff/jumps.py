@@ -5,12 +5,13 @@ accrues bears it evenly over the days that are left of the span, so that it fall
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
 from tariff.facts import Ints, Line
-from tariff.lines import charges_of
+from tariff.lines import charges_of, inside_tier, priced
 from tariff.plan import Plan, State
 from tariff.slots import Slots
 from tariff.streams import Stream
@@ -43,13 +44,37 @@ def class_sets(plan: Plan, ident: str = "") -> Iterator[Classes]:
         yield tuple(found)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Walk:
+    """What r accounts used in the m slots of one span: ``inside`` are the stream's own slots, ``columns`` the plan's.
+
+    The span goes on to slot ``end`` of the plan and had ``before`` [r] Wh when the bill began; ``energy`` is [r, m].
+    """
+
+    inside: Ints
+    columns: Ints
+    end: int
+    before: Ints
+    energy: Ints
+
+    @property
+    def total(self) -> Ints:
+        """[r, m] Wh of the span after each slot."""
+        found: Ints = self.before[:, None] + np.cumsum(self.energy, axis=1)
+        return found
+
+    def take(self, rows: Ints) -> "_Walk":
+        """That of some accounts."""
+        return replace(self, before=self.before[rows], energy=self.energy[rows])
+
+
 def deferred(plan: Plan, state: State, ident: str, slots: Slots) -> list[Line]:
     """Lines that take back what jumps of this component's classes have not accrued yet; none at the bill's end."""
     if state.done == plan.slots:
         return []
     held: dict[int, Ints] = {}
     for classes in class_sets(plan, ident):
-        for version, amount in _held(classes, slots):
+        for version, amount in _held(classes, state, slots):
             held[version] = held[version] + amount if version in held else amount
     lines: list[Line] = []
     for version, amount in held.items():
@@ -61,7 +86,7 @@ def deferred(plan: Plan, state: State, ident: str, slots: Slots) -> list[Line]:
     return lines
 
 
-def _held(classes: Classes, slots: Slots) -> Iterator[tuple[int, Ints]]:
+def _held(classes: Classes, state: State, slots: Slots) -> Iterator[tuple[int, Ints]]:
     """(version, [n] exact charge held back) of every span and class limit that was crossed."""
     first = classes[0]
     columns = np.arange(len(first.cell)) if first.columns is None else first.columns
@@ -73,33 +98,42 @@ def _held(classes: Classes, slots: Slots) -> Iterator[tuple[int, Ints]]:
         if not len(inside):
             continue
         end = int(columns[np.flatnonzero(np.isin(first.cell, cells))[-1]]) + 1
-        rows = np.flatnonzero(energy[:, inside].sum(axis=1) > int(first.tops[cells].min()))
-        total = np.cumsum(energy[rows][:, inside], axis=1)
+        before: Ints = np.zeros(energy.shape[0], energy.dtype)
+        if first.before in cells:
+            before = _counts(first, state)[:, first.before].sum(axis=1)
+        total = before + energy[:, inside].sum(axis=1)
+        rows = np.flatnonzero(total > int(first.tops[cells].min()))
+        walk = _Walk(inside, columns[own[inside]], end, before[rows], energy[rows][:, inside])
         for cell in cells:
+            if not priced(first, first.cells[cell][0]):
+                continue
             for edge in range(len(classes) - 1):
-                found = _jump(classes, cell, edge, total, (inside, columns[own[inside]], end), slots)
                 amount = np.zeros(energy.shape[0], object)
-                amount[rows] = found
+                amount[rows] = _jump(classes, cell, edge, walk, slots)
                 yield first.cells[cell][0], amount
 
 
-def _jump(classes: Classes, cell: int, edge: int, total: Ints, span: tuple[Ints, Ints, int], slots: Slots) -> Ints:
-    """[r] exact charge of one class's limit that has not accrued, of those whose total [r, m] is above it now."""
-    inside, columns, end = span
-    amount = np.zeros(total.shape[0], object)
+def _jump(classes: Classes, cell: int, edge: int, walk: _Walk, slots: Slots) -> Ints:
+    """[r] exact charge of one class's limit that has not accrued, of those who passed it inside the bill."""
+    amount = np.zeros(len(walk.before), object)
     limit = int(classes[0].tops[cell, edge])
-    rows = np.flatnonzero(total[:, -1] > limit)
+    rows = np.flatnonzero((walk.total[:, -1] > limit) & (walk.before <= limit))
     if not len(rows):
         return amount
-    at = (total[rows] > limit).argmax(axis=1)
+    walk = walk.take(rows)
+    at = (walk.total > limit).argmax(axis=1)
     dear, cheap = classes[edge + 1], classes[edge]
-    if (classes[0].cell[inside] == cell).all() and (np.diff(dear.limits[:, inside], axis=1) == 0).all():
-        reached = total[rows, at]
-        rise = _flat(dear, cell, int(inside[0]), reached) - _flat(cheap, cell, int(inside[0]), reached)
+    if dear.pro_rata or cheap.pro_rata:
+        rise = _shared(dear, cell, walk, at) - _shared(cheap, cell, walk, at)
+    elif (classes[0].cell[walk.inside] == cell).all() and (np.diff(dear.limits[:, walk.inside], axis=1) == 0).all():
+        place, reached = int(walk.inside[0]), walk.total[np.arange(len(at)), at]
+        rise = _flat(dear, cell, place, reached) - _flat(cheap, cell, place, reached)
+        rise = rise - _flat(dear, cell, place, walk.before) + _flat(cheap, cell, place, walk.before)
     else:
-        mine = (np.arange(total.shape[1])[None, :] <= at[:, None]) & (classes[0].cell[inside] == cell)[None, :]
-        rise = _charge(dear, cell, inside, total[rows], mine) - _charge(cheap, cell, inside, total[rows], mine)
-    gone, left = slots.ramp(columns[at], end)
+        mine = np.arange(walk.total.shape[1])[None, :] <= at[:, None]
+        mine &= (classes[0].cell[walk.inside] == cell)[None, :]
+        rise = _charge(dear, cell, walk, mine) - _charge(cheap, cell, walk, mine)
+    gone, left = slots.ramp(walk.columns[at], walk.end)
     amount[rows] = rise - rise * gone.astype(object) // left.astype(object)
     return amount
 
@@ -113,18 +147,31 @@ def _flat(stream: Stream, cell: int, slot: int, reached: Ints) -> Ints:
     return charge
 
 
-def _charge(stream: Stream, cell: int, inside: Ints, total: Ints, mine: Ints) -> Ints:
-    """[r] exact charge of the slots ``mine`` [r, m] of ``cell`` in this class; ``total`` is the position after each."""
-    before = np.concatenate([np.zeros((total.shape[0], 1), total.dtype), total[:, :-1]], axis=1)
-    charge: Ints = np.zeros(total.shape[0], object)
-    over = np.where(mine, total - before, 0)
+def _charge(stream: Stream, cell: int, walk: _Walk, mine: Ints) -> Ints:
+    """[r] exact charge of the slots ``mine`` [r, m] of ``cell`` in this class, where its own ladder is walked."""
+    begin = np.concatenate([walk.before[:, None], walk.total[:, :-1]], axis=1)
+    charge: Ints = np.zeros(len(walk.before), object)
+    over = np.where(mine, walk.total - begin, 0)
     for tier in range(stream.prices.shape[1]):
         used = over
         if tier + 1 < stream.prices.shape[1]:
-            limit = stream.limits[tier, inside][None, :]
-            over = np.where(mine, np.maximum(total, limit) - np.maximum(before, limit), 0)
+            limit = stream.limits[tier, walk.inside][None, :]
+            over = np.where(mine, np.maximum(walk.total, limit) - np.maximum(begin, limit), 0)
             used = used - over
         charge = charge + used.sum(axis=1).astype(object) * int(stream.prices[cell, tier])
+    return charge
+
+
+def _shared(stream: Stream, cell: int, walk: _Walk, at: Ints) -> Ints:
+    """[r] exact charge of ``cell`` up to slot ``at`` [r] in this class, where its tiers are shared pro rata."""
+    own = np.where(stream.cell[walk.inside] == cell, walk.energy, 0).cumsum(axis=1)
+    edges = [int(limit) for limit in stream.limits[:, walk.inside[0]]]
+    charge: Ints = np.zeros(len(at), object)
+    for row, slot in enumerate(at.tolist()):
+        begin, end = int(walk.before[row]), int(walk.total[row, slot])
+        for tier, price in enumerate(stream.prices[cell].tolist()):
+            part = inside_tier(end, edges, tier) - inside_tier(begin, edges, tier)
+            charge[row] += Fraction(int(own[row, slot]) * part * int(price), end - begin or 1)
     return charge
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tariff import money
 from tariff.facts import narrow
 from tariff.plan import Plan, State
-from tariff.streams import Stream
+from tariff.streams import BEFORE, Stream
 
 Ints = NDArray[Any]
 
@@ -59,13 +59,17 @@ def _pieces(plan: Plan, state: State, component: str) -> Iterator[EnergyLine]:
             continue
         counts = state.quantity[:, stream.first_line : stream.first_line + stream.prices.size]
         quantity = counts.reshape(state.n, *stream.prices.shape)
-        if stream.tops.shape[1] or (stream.ladder is not None and stream.ladder.mode == "by_total"):
-            quantity = np.where(_chosen(stream, quantity)[:, :, None], quantity, 0)
+        if stream.ladder is not None and stream.ladder.mode == "by_total":
+            chosen = _chosen(stream, quantity)
+        else:
+            chosen = np.ones(quantity.shape[:2], np.bool_)
         if stream.pro_rata:
-            yield from _shared(stream, quantity)
+            yield from _shared(stream, quantity, chosen)
             continue
+        if stream.tops.shape[1]:
+            quantity = np.where(chosen[:, :, None], quantity, 0)
         for cell, (version, label, _) in enumerate(stream.cells):
-            for tier in range(stream.prices.shape[1] if version not in stream.silent else 0):
+            for tier in range(stream.prices.shape[1] if priced(stream, version) else 0):
                 wh = _share(stream, quantity[:, cell, tier])
                 charge = wh * int(stream.prices[cell, tier])
                 text = stream.texts[cell][tier]
@@ -82,8 +86,16 @@ def _share(stream: Stream, values: Ints) -> Ints:
     return np.array([int(value) * share for value in values], object)
 
 
+def priced(stream: Stream, version: int) -> bool:
+    """Whether a cell of ``version`` has lines in this stream, and is not only counted by its ladder."""
+    return version != BEFORE and version not in stream.silent
+
+
 def _chosen(stream: Stream, quantity: Ints) -> NDArray[np.bool_]:
-    """[n, C]: whether the total of a cell's span picks this stream's class; a total on a limit stays below it."""
+    """[n, C]: whether the total of a cell's span picks this stream's class; a total on a limit stays below it.
+
+    What the span had before the bill counts too, but is never priced anew.
+    """
     spans = np.array([span for _, _, span in stream.cells])
     by_cell = quantity.sum(axis=2)
     chosen = np.zeros(by_cell.shape, np.bool_)
@@ -94,27 +106,31 @@ def _chosen(stream: Stream, quantity: Ints) -> NDArray[np.bool_]:
     return chosen
 
 
-def _shared(stream: Stream, quantity: Ints) -> Iterator[EnergyLine]:
-    """Each cell's Wh split over the tiers as its span's total is."""
+def _shared(stream: Stream, quantity: Ints, chosen: NDArray[np.bool_]) -> Iterator[EnergyLine]:
+    """Each cell's Wh split over the tiers as the bill's part of its span is."""
     spans = np.array([span for _, _, span in stream.cells])
+    bill = np.array([version != BEFORE for version, _, _ in stream.cells])
     own = quantity.sum(axis=2).astype(object)
     n, tiers = own.shape[0], stream.prices.shape[1]
     for cell, (version, label, span) in enumerate(stream.cells):
-        if version in stream.silent:
+        if not priced(stream, version):
             continue
-        total = own[:, spans == span].sum(axis=1)
+        begin = own[:, (spans == span) & ~bill].sum(axis=1)
+        end = begin + own[:, (spans == span) & bill].sum(axis=1)
         last = np.flatnonzero(stream.cell == cell)[-1]
         edges = [int(limit) for limit in stream.limits[:, last]]
         for tier in range(tiers):
             wh = np.empty(n, object)
             for row in range(n):
-                inside = _inside(int(total[row]), edges, tier)
-                wh[row] = Fraction(int(own[row, cell]) * inside, int(total[row]) or 1) * Fraction(*stream.share)
+                inside = inside_tier(int(end[row]), edges, tier) - inside_tier(int(begin[row]), edges, tier)
+                part = Fraction(int(own[row, cell]) * inside, int(end[row] - begin[row]) or 1)
+                wh[row] = part * Fraction(*stream.share) if chosen[row, cell] else Fraction(0)
             charge = wh * int(stream.prices[cell, tier])
-            yield EnergyLine(stream.component, version, label, tier, [stream.texts[cell][tier]] * n, wh, charge)
+            text = [stream.texts[cell][tier]] * n
+            yield EnergyLine(stream.component, version, label, stream.first_tier + tier, text, wh, charge)
 
 
-def _inside(total: int, edges: list[int], tier: int) -> int:
+def inside_tier(total: int, edges: list[int], tier: int) -> int:
     """Wh of ``total`` that lie in ``tier``; below the first limit it may be negative."""
     high = min(total, edges[tier]) if tier < len(edges) else total
     low = min(total, edges[tier - 1]) if tier else 0

@@ -18,7 +18,8 @@ from tariff.calendar import Calendar
 from tariff.components.energy import Energy
 from tariff.errors import RatingError
 from tariff.model import Book
-from tariff.streams import Stream, compile_streams, price_scale, spans_of
+from tariff.spans import spans_of
+from tariff.streams import Stream, compile_streams, price_scale
 
 Ints = NDArray[Any]
 MAX_SLOT_WH = 100_000_000  # 100 MWh in one slot: more is refused, and the proof against overflow rests on it
@@ -103,9 +104,13 @@ class Plan:
         # The span of the plan's first slot, not of the stream's: one that first counts later starts from zero there.
         first = [spans_of(self.calendar, stream.ladder)[:1] for stream in self.streams]
         resets = tuple(int(span[0]) if len(span) else None for span in first)
+        quantity = np.zeros((n, len(self.lines)), self.dtype, order="F")
+        for index, stream in enumerate(self.streams):
+            if stream.before >= 0:
+                quantity[:, stream.first_line + stream.before * stream.prices.shape[1]] = position[:, index]
         return State(
             position,
-            np.zeros((n, len(self.lines)), self.dtype, order="F"),
+            quantity,
             np.zeros((n, count), self.dtype, order="F"),
             np.zeros(n, self.dtype),
             np.zeros(n, self.dtype),

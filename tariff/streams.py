@@ -1,6 +1,7 @@
 """One energy component and a calendar go in, Streams come out: per slot the cell and limits that the kernel reads.
 
 A *cell* is what shares bill lines: a version and a period (and, where a class ladder looks at a whole span, the span).
+The last cell of a stream that looks at whole spans counts what its first span had before the bill: it has no line.
 A *run* is a stretch of slots in which cell, limits and ladder span stay the same; the kernel works run by run.
 """
 
@@ -14,14 +15,15 @@ from numpy.typing import NDArray
 from tariff import limits as ladder_limits
 from tariff import money
 from tariff.applied import reads
-from tariff.calendar import Calendar, minutes_of, under
+from tariff.calendar import Calendar, under
 from tariff.components.energy import Class, Energy, Ladder, Prices
-from tariff.errors import RatingError
+from tariff.dynamic import BLIND, lookup
 from tariff.model import Book
+from tariff.spans import days_of, spans_of
 
 Ints = NDArray[Any]
 FAR = 1 << 61  # a limit that no position reaches
-BLIND = "?"  # period of slots for which a series has no price
+BEFORE = -1  # version of the cell that holds what a span had before the bill
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +58,11 @@ class Stream:
     share: tuple[int, int] = (1, 1)  # of the bill's days, where prices change by average per day
     tops: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # [C, classes-1] totals of the classes in Wh
 
+    @property
+    def before(self) -> int:
+        """The cell of what the first span had before the bill; -1 where the stream has none."""
+        return len(self.cells) - 1 if self.cells and self.cells[-1][0] == BEFORE else -1
+
 
 @dataclass(frozen=True, slots=True)
 class _Group:
@@ -67,6 +74,7 @@ class _Group:
     attributes: Mapping[int, Mapping[str, str]]  # by version index
     canon: Mapping[int, int]  # the version under whose name a version's lines stand
     scale: int
+    tag: str = ""  # ends the keys of ladders that other versions let restart or count otherwise
 
     @property
     def named(self) -> Ints:
@@ -113,9 +121,10 @@ def _by_slot(book: Book, ident: str, calendar: Calendar, scale: int) -> list[Str
     attributes = {index: dict(version.attributes) for index, version in enumerate(book.versions)}
     for specs in alike.values():
         first = next(iter(specs.values()))
-        silent = {} if first.ladder is None else _earlier(book, ident, calendar, first, min(specs))
+        silent = {} if first.ladder is None else _others(book, ident, calendar, specs)
         columns = np.flatnonzero(np.isin(calendar.version, [*silent, *specs]))
-        group = _Group({**silent, **specs}, columns, calendar, attributes, canon, scale)
+        seen = dict(sorted({**silent, **specs}.items()))
+        group = _Group(seen, columns, calendar, attributes, canon, scale, _tag(book, first))
         streams += [replace(stream, silent=frozenset(silent)) for stream in _group(group)]
     return streams
 
@@ -143,13 +152,21 @@ def _canon(book: Book, ident: str) -> dict[int, int]:
     return found
 
 
-def _earlier(book: Book, ident: str, calendar: Calendar, spec: Energy, before: int) -> dict[int, Energy]:
-    """Versions before ``before`` that price this component by another rule: the ladder counts them, at no price."""
+def _others(book: Book, ident: str, calendar: Calendar, specs: Mapping[int, Energy]) -> dict[int, Energy]:
+    """Versions before the last of ``specs`` that price this component by another rule: its ladder counts them too."""
     found: dict[int, Energy] = {}
-    for index in np.unique(calendar.version[calendar.version < before]):
-        if isinstance(book.get(ident, book.versions[int(index)]), Energy):
-            found[int(index)] = _unpriced(spec)
+    free = _unpriced(next(iter(specs.values())))
+    for index in np.unique(calendar.version[calendar.version < max(specs)]).tolist():
+        if index not in specs and isinstance(book.get(ident, book.versions[index]), Energy):
+            found[index] = free
     return found
+
+
+def _tag(book: Book, spec: Energy) -> str:
+    """What tells the position of ``spec``'s ladder from that of versions which count or restart otherwise."""
+    specs = (book.get(spec.id, version) for version in book.versions)
+    ladders = {(one.quantity, one.ladder.reset) for one in specs if isinstance(one, Energy) and one.ladder is not None}
+    return f"~{spec.quantity}~{spec.ladder.reset}" if spec.ladder is not None and len(ladders) > 1 else ""
 
 
 def _unpriced(spec: Energy) -> Energy:
@@ -169,19 +186,22 @@ def _signature(spec: Energy) -> tuple[object, ...]:
 
 def _group(group: _Group) -> list[Stream]:
     spec = next(iter(group.specs.values()))
-    ladder = spec.ladder
-    if ladder is not None and ladder.mode == "by_total":
-        return [_stream(group, klass=index, key=f"{spec.id}#{index}") for index in range(len(ladder.classes))]
-    if ladder is not None and ladder.allocate == "per_period":
-        labels = _labels(group, 0)
-        found = []
-        for label in dict.fromkeys(labels.tolist()):
-            own = _Group(
-                group.specs, group.columns[labels == label], group.calendar, group.attributes, group.canon, group.scale
-            )
-            found.append(_stream(own, key=f"{spec.id}/{label}"))
-        return found
-    return [_stream(group, key=spec.id)]
+    ladder, key = spec.ladder, f"{spec.id}{group.tag}"
+    if ladder is None or ladder.allocate != "per_period":
+        return _classes(group, key)
+    labels = _labels(group, 0)
+    found: list[Stream] = []
+    for label in dict.fromkeys(labels.tolist()):
+        found += _classes(replace(group, columns=group.columns[labels == label]), f"{key}/{label}")
+    return found
+
+
+def _classes(group: _Group, key: str) -> list[Stream]:
+    """One stream, or one for each class of a by-total ladder."""
+    ladder = next(iter(group.specs.values())).ladder
+    if ladder is None or ladder.mode != "by_total":
+        return [_stream(group, key=key)]
+    return [_stream(group, klass=index, key=f"{key}#{index}") for index in range(len(ladder.classes))]
 
 
 def _stream(group: _Group, *, key: str, klass: int = 0) -> Stream:
@@ -194,11 +214,16 @@ def _stream(group: _Group, *, key: str, klass: int = 0) -> Stream:
     cells, cell = _cells(version, labels, spans)
     tiers = max(len(row) for one in group.specs.values() for _, row in _prices(one, klass))
     prices, texts = _price_rows(group, cells, tiers, klass)
+    tops = _tops(group, cells, cell, labels, reset)
+    if spec.whole and len(columns):
+        first = int(reset[0] != spans_of(calendar, spec.ladder)[0])  # the plan's first span, if the stream sees it
+        cells = (*cells, (BEFORE, cells[0][1], -first))
+        prices, texts = np.vstack([prices, np.zeros_like(prices[:1])]), (*texts, ("0",) * tiers)
+        tops = np.vstack([tops, tops[:1]])
     limits = np.full((tiers - 1, len(columns)), FAR, np.int64)
-    pro_rata = spec.ladder is not None and spec.ladder.allocate == "pro_rata" and spec.ladder.mode == "graduated"
+    pro_rata = spec.ladder is not None and spec.ladder.allocate == "pro_rata" and tiers > 1
     for rows, values in _limit_rows(group, labels, reset, klass):
         limits[: len(values), rows] = np.array(values, np.int64)[:, None]
-    tops = _tops(group, cells, cell, reset) if spec.ladder is not None and spec.ladder.mode == "by_total" else None
     return Stream(
         key=key,
         component=spec.id,
@@ -218,7 +243,7 @@ def _stream(group: _Group, *, key: str, klass: int = 0) -> Stream:
         pro_rata=pro_rata,
         whole=spec.whole,
         ladder=spec.ladder,
-        tops=tops if tops is not None else np.zeros((len(cells), 0), np.int64),
+        tops=tops,
     )
 
 
@@ -238,7 +263,7 @@ def _labels(group: _Group, klass: int) -> NDArray[np.object_]:
     for index, spec in group.specs.items():
         rows = version == index
         if spec.series_file:
-            found = _lookup(spec, calendar, columns[rows])
+            found = lookup(spec, calendar, columns[rows])
             labels[rows] = found if spec.banded else "*"
         else:
             known = dict(_prices(spec, klass))
@@ -247,34 +272,13 @@ def _labels(group: _Group, klass: int) -> NDArray[np.object_]:
     return labels
 
 
-def _lookup(spec: Energy, calendar: Calendar, columns: Ints) -> NDArray[np.object_]:
-    """The series' value of each slot, BLIND where it has none."""
-    series = spec.series
-    if series is None:
-        raise RatingError(
-            f"component {spec.id}: its series file {spec.series_file!r} is not there; put it beside the book"
-        )
-    if calendar.slot_min > series.minutes:
-        raise RatingError(
-            f"component {spec.id}: slots of {calendar.slot_min} minutes cannot be priced by a series of "
-            f"{series.minutes} minutes; give shorter intervals"
-        )
-    at = minutes_of(calendar.start) + columns * calendar.slot_min
-    starts = np.array(series.starts, np.int64)
-    index = np.searchsorted(starts, at, side="right") - 1
-    known = (index >= 0) & (at + calendar.slot_min <= starts[index] + series.minutes)
-    values = np.array(series.values, object)[np.maximum(index, 0)]
-    found: NDArray[np.object_] = np.where(known, values, BLIND)
-    return found
-
-
 def _blind(group: _Group, spec: Energy) -> Ints:
     """The stream's slots for which the series has no price."""
     if not spec.series_file:
         return np.zeros(0, np.int64)
     version = group.calendar.version[group.columns]
     missing = [
-        np.flatnonzero(version == index)[_lookup(one, group.calendar, group.columns[version == index]) == BLIND]
+        np.flatnonzero(version == index)[lookup(one, group.calendar, group.columns[version == index]) == BLIND]
         for index, one in group.specs.items()
     ]
     return np.sort(np.concatenate(missing))
@@ -287,21 +291,10 @@ def _slot_prices(group: _Group) -> Ints:
     for index, spec in group.specs.items():
         rows = np.flatnonzero(version == index)
         sign = -1 if spec.credit else 1
-        found = _lookup(spec, calendar, columns[rows])
+        found = lookup(spec, calendar, columns[rows])
         values = [0 if text == BLIND else money.scaled(text, group.scale) for text in found]
         prices[rows] = sign * np.array(values, np.int64)
     return prices
-
-
-def spans_of(calendar: Calendar, ladder: Ladder | None) -> Ints:
-    """The span of each slot in which a ladder's position rises; it restarts where this number changes."""
-    reset = ladder.reset if ladder is not None else "bill"
-    return {
-        "bill": np.zeros(calendar.slots, np.int64),
-        "day": calendar.day,
-        "month": calendar.month,
-        "year": calendar.year,
-    }[reset]
 
 
 def _cells(version: Ints, labels: NDArray[np.object_], spans: Ints) -> tuple[tuple[tuple[int, str, int], ...], Ints]:
@@ -334,12 +327,6 @@ def _price_rows(
     return np.array(rows, np.int64).reshape(len(cells), tiers), tuple(texts)
 
 
-def _days(calendar: Calendar, ladder: Ladder, span: int) -> tuple[int, int]:
-    """Exact days of a ladder's ``span``, as far as it lies inside the bill, whatever slots a stream has of it."""
-    inside = spans_of(calendar, ladder) == span
-    return int(np.diff(calendar.elapsed)[inside].sum()), calendar.day_units
-
-
 def _limit_rows(
     group: _Group, labels: NDArray[np.object_], reset: Ints, klass: int
 ) -> list[tuple[Ints, tuple[int, ...]]]:
@@ -352,32 +339,37 @@ def _limit_rows(
             continue
         one = _class(spec, klass)
         own = np.flatnonzero(version == index)
-        keys = [(int(reset[row]), int(month[row]), str(labels[row])) for row in own] if one is None else []
-        if one is not None:
-            plain = Ladder("graduated", "bill", "chronological", ())
-            found.append((own, ladder_limits.in_wh(plain, one.limits, days=(1, 1), attributes=group.attributes[index])))
+        keys = [(int(reset[row]), int(month[row]), str(labels[row])) for row in own]
         for key in dict.fromkeys(keys):
             rows = own[np.array([other == key for other in keys])]
-            values = ladder_limits.select(spec.ladder, key[1], key[2])
-            days = _days(group.calendar, spec.ladder, key[0])
-            found.append(
-                (rows, ladder_limits.in_wh(spec.ladder, values, days=days, attributes=group.attributes[index]))
-            )
+            values = ladder_limits.select(spec.ladder, key[1], key[2]) if one is None else one.limits
+            found.append((rows, _in_wh(group, index, key[0], values)))
     return found
 
 
-def _tops(group: _Group, cells: tuple[tuple[int, str, int], ...], cell: Ints, reset: Ints) -> Ints:
+def _in_wh(group: _Group, version: int, span: int, values: tuple[str, ...]) -> tuple[int, ...]:
+    """Limits of ``version``'s ladder in Wh, for one span."""
+    ladder = group.specs[version].ladder
+    assert ladder is not None
+    days = days_of(group.calendar, ladder, span)
+    return ladder_limits.in_wh(ladder, values, days=days, attributes=group.attributes[version])
+
+
+def _tops(
+    group: _Group, cells: tuple[tuple[int, str, int], ...], cell: Ints, labels: NDArray[np.object_], reset: Ints
+) -> Ints:
     """[C, classes-1]: totals in Wh up to which each class holds, for the span and version of each cell."""
     rows: list[tuple[int, ...]] = []
     for number, (version, _, _) in enumerate(cells):
         ladder = group.specs[version].ladder
-        assert ladder is not None
-        own = np.flatnonzero(cell == number)
-        month = int(group.calendar.month[group.columns[own[0]]]) % 12 + 1
-        days = _days(group.calendar, ladder, int(reset[own[0]]))
-        values = ladder_limits.select(ladder, month, "")
-        rows.append(ladder_limits.in_wh(ladder, values, days=days, attributes=group.attributes[version]))
-    return np.array(rows, np.int64)
+        if ladder is None or ladder.mode != "by_total":
+            return np.zeros((len(cells), 0), np.int64)
+        first = int(np.flatnonzero(cell == number)[0])
+        month = int(group.calendar.month[group.columns[first]]) % 12 + 1
+        period = str(labels[first]) if ladder.allocate == "per_period" else ""
+        values = ladder_limits.select(ladder, month, period)
+        rows.append(_in_wh(group, version, int(reset[first]), values))
+    return np.array(rows, np.int64).reshape(len(cells), -1)
 
 
 def _runs(cell: Ints, reset: Ints, limits: Ints) -> Ints:

@@ -155,11 +155,12 @@ def read_prices(section: Section) -> Prices:
 def read_ladder(section: Section, prices: Prices) -> Ladder:
     """The ladder's table, checked against the prices of the component."""
     mode = section.text("mode", "graduated", choices=MODES)
-    several = len(prices) > 1
-    allocate = section.text("allocate", None if several else "chronological", choices=ALLOCATIONS)
     reset = section.text("reset", choices=RESETS)
     unit = section.text("limit_unit", "kWh", choices=UNITS)
     classes, limits = _classes(section) if mode == "by_total" else ((), _limits(section))
+    several = len(prices) > 1 or any(one.limits and len(one.prices) > 1 for one in classes)
+    allocate = section.text("allocate", None if several else "chronological", choices=ALLOCATIONS)
+    _check_allocation(section, allocate, limits, classes)
     if mode == "volume":
         classes = _volume(section, limits, prices)
     elif mode == "graduated":
@@ -176,8 +177,18 @@ def read_ladder(section: Section, prices: Prices) -> Ladder:
         times=section.text("times", ""),
         classes=classes,
     )
+    if any(one.limits for one in ladder.classes) and any(len(one.kwh) > 1 for one in ladder.adders):
+        section.fail("adders", "classes with limits of their own need one 'kwh' that is added to all of them")
     section.done()
     return ladder
+
+
+def _check_allocation(section: Section, allocate: str, limits: tuple[Limits, ...], classes: tuple[Class, ...]) -> None:
+    """Ladders of their own need periods that every class names alike; limits by period need such ladders."""
+    if allocate != "per_period" and any(one.period for one in limits):
+        section.fail("limits", "limits by period need a ladder for each period", 'allocate = "per_period"')
+    if allocate == "per_period" and len({tuple(sorted(name for name, _ in one.prices)) for one in classes}) > 1:
+        section.fail("allocate", "a class ladder for each period needs prices of the same periods in every class")
 
 
 def _limits(section: Section) -> tuple[Limits, ...]:

@@ -46,10 +46,11 @@ def main(folder: Path) -> Table:
     for number, wanted in enumerate(case["bills"]):
         local = {**context, **wanted.get("context", {})}
         attributes = {name: value if isinstance(value, str) else json.dumps(value) for name, value in local.items()}
-        carried = {**history.positions(book, _span(book, wanted)[0], reads.usage, attributes), **before}
+        start, end = _span(book, wanted)
+        carried = {**history.positions(book, start, reads.usage, attributes, end=end), **before}
         carried.update(_given(book, local))
         bills.append(_bill(book, wanted, reads, attributes, carried))
-        before = history.after(book, _span(book, wanted), reads.usage, attributes, carried)
+        before = history.after(book, (start, end), reads.usage, attributes, carried)
         if number == 0:
             running = _running(book, wanted, reads, attributes, carried)
     return {"bills": bills, "running": running}

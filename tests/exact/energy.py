@@ -4,6 +4,7 @@ Row after row: what the row counts, where its ladder stands, which tiers it fill
 at the whole span first. Nothing is rounded here but limits.
 """
 
+from calendar import isleap, monthrange
 from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -48,7 +49,6 @@ class Energy:
         """Find the component in each version."""
         self.bill, self.ident = bill, ident
         self.known: dict[Hashable, list[int]] = {}
-        self.days: dict[str, dict[Hashable, Fraction]] = {}
         self.specs = [
             next((one for one in version["component"] if one["id"] == ident), None) for version in bill.clock.versions
         ]
@@ -137,17 +137,18 @@ class Energy:
         span = self._span(row, reset)
         key = (id(ladder), month, label, span)
         if key not in self.known:
-            self.known[key] = ladders.limits(ladder, month, label, self._days(reset)[span], self.bill.attributes)
+            self.known[key] = ladders.limits(ladder, month, label, self._days(reset, span), self.bill.attributes)
         return self.known[key]
 
-    def _days(self, reset: str) -> dict[Hashable, Fraction]:
-        """Days of every span, as far as the bill has them."""
-        if reset not in self.days:
-            spans: dict[Hashable, list[Row]] = defaultdict(list)
-            for row in self.bill.rows:
-                spans[self._span(row, reset)].append(row)
-            self.days[reset] = {span: self.bill.days_of(rows) for span, rows in spans.items()}
-        return self.days[reset]
+    def _days(self, reset: str, span: Hashable) -> Fraction:
+        """Days by which a limit per day is multiplied: of the bill, or of the whole span of a ladder that goes on."""
+        if reset == "bill":
+            return self.bill.days_of(self.bill.rows)
+        if reset == "day":
+            return Fraction(1)
+        if isinstance(span, tuple):
+            return Fraction(monthrange(*span)[1])
+        return Fraction(365 + isleap(int(str(span))))
 
     def _label(self, row: "Row", prices: Any) -> str:
         return named(self.bill.clock.period(row.start), prices)
@@ -164,57 +165,107 @@ class Energy:
 
     def _spans(self, found: Exact, count: int) -> None:
         """Class ladders and shared tiers: each span by its total."""
-        spans: dict[Hashable, list[tuple[Row, int, Table]]] = {}
+        ruled: dict[Hashable, tuple[Table, list[Row]]] = {}
         for row in self.bill.rows[:count]:
-            version = self.bill.clock.version(row.start)
-            spec = self.specs[version]
+            spec = self.specs[self.bill.clock.version(row.start)]
             if spec is not None and whole(spec):
-                spans.setdefault(self._span(row, spec["ladder"]["reset"]), []).append((row, version, spec))
-        for members in spans.values():
-            total = sum(counted(row, spec) for row, _, spec in members)
-            position = Fraction(0)
-            for row, version, spec in members:
-                wh, ladder = Fraction(counted(row, spec)), spec["ladder"]
-                sign = -1 if spec.get("credit") else 1
-                if ladder.get("mode") == "by_total":
-                    self._class(found, row, version, spec, (total, position, wh))
-                else:
-                    label = self._label(row, spec["prices"])
-                    prices = tiers(spec["prices"], label)
-                    for tier, part in enumerate(self._shares(row, ladder, label, total, wh)):
-                        found.add((version, label, tier), part, prices[tier], sign)
+                ruled.setdefault((self._place(row, spec), kind_of(spec)), (spec, []))[1].append(row)
+        for (place, kind), (first, priced) in ruled.items():
+            position = Fraction(self._earlier(place, first))
+            rows = [row for row in self.bill.rows[:count] if row.start <= priced[-1].start]
+            members = [(row, self.specs[self.bill.clock.version(row.start)]) for row in rows]
+            same = [(row, spec) for row, spec in members if spec is not None and self._place(row, first) == place]
+            bounds = position, position + sum(counted(row, first) for row, _ in same)
+            for row, spec in same:
+                wh = Fraction(counted(row, first))
+                if whole(spec) and kind_of(spec) == kind:
+                    self._priced(found, row, spec, bounds, position)
                 position += wh
 
-    def _shares(self, row: "Row", ladder: Table, label: str, total: int, wh: Fraction) -> list[Fraction]:
-        limits = self._limits(row, ladder, label)
-        if ladder.get("mode") == "volume":
-            tier = sum(total > limit for limit in limits)
-            return [wh if one == tier else Fraction(0) for one in range(len(limits) + 1)]
-        return [wh * part / total if total else Fraction(0) for part in split(Fraction(0), Fraction(total), limits)]
+    def _priced(
+        self, found: Exact, row: "Row", spec: Table, bounds: tuple[Fraction, Fraction], position: Fraction
+    ) -> None:
+        version, wh, ladder = self.bill.clock.version(row.start), Fraction(counted(row, spec)), spec["ladder"]
+        if ladder.get("mode") == "by_total":
+            self._class(found, row, version, spec, (bounds, position, wh))
+            return
+        label, sign = self._label(row, spec["prices"]), -1 if spec.get("credit") else 1
+        prices = tiers(spec["prices"], label)
+        for tier, part in enumerate(self._shares(row, ladder, label, bounds, wh)):
+            found.add((version, label, tier), part, prices[tier], sign)
 
-    def _class(self, found: Exact, row: "Row", version: int, spec: Table, at: tuple[int, Fraction, Fraction]) -> None:
+    def _place(self, row: "Row", spec: Table) -> Hashable:
+        """Which rows are counted together: those of one span, and of one period where each has its own ladder."""
+        ladder = spec["ladder"]
+        prices = spec.get("prices") or ladder["classes"][0]["prices"]
+        own = self._label(row, prices) if ladder.get("allocate") == "per_period" else ""
+        return self._span(row, ladder["reset"]), own
+
+    def _earlier(self, place: Hashable, spec: Table) -> int:
+        """Wh of the span that came before the bill: they pick the class and the tier, and are not priced again."""
+        reset = spec["ladder"]["reset"]
+        if reset == "bill":
+            return 0
+        total = self.bill.carried if self._place(self.bill.rows[0], spec) == place else 0
+        for row in self.bill.history:
+            if self.specs[self.bill.clock.version(row.start)] is not None and self._place(row, spec) == place:
+                total += counted(row, spec)
+        return total
+
+    def _shares(
+        self, row: "Row", ladder: Table, label: str, bounds: tuple[Fraction, Fraction], wh: Fraction
+    ) -> list[Fraction]:
+        limits = self._limits(row, ladder, label)
+        begin, end = bounds
+        if ladder.get("mode") == "volume":
+            tier = sum(end > limit for limit in limits)
+            return [wh if one == tier else Fraction(0) for one in range(len(limits) + 1)]
+        return shared(begin, end, wh, limits)
+
+    def _class(
+        self,
+        found: Exact,
+        row: "Row",
+        version: int,
+        spec: Table,
+        at: tuple[tuple[Fraction, Fraction], Fraction, Fraction],
+    ) -> None:
         """The class of the span's total prices the row: by its own tiers from the span's start, or all at one price."""
-        total, position, wh = at
+        (begin, total), position, wh = at
         ladder, sign = spec["ladder"], -1 if spec.get("credit") else 1
         classes, _ = ladders.by_total(ladder)
         tops = self._limits(row, ladder, "")
         one = classes[sum(total > top for top in tops)]
         label = self._label(row, one["prices"])
         prices = tiers(one["prices"], label)
-        plain = {"limits": one.get("limits", [])}
-        limits = ladders.limits(plain, 1, "", Fraction(1), {})
+        plain = {**ladder, "mode": "graduated", "limits": one.get("limits", [])}
+        days = self._days(ladder["reset"], self._span(row, ladder["reset"]))
+        limits = ladders.limits(plain, 1, "", days, self.bill.attributes)
         if one.get("volume"):
             tier = sum(total > limit for limit in limits)
             found.add((version, label, tier), wh, prices[tier], sign)
             return
-        for tier, part in enumerate(split(position, position + wh, limits)):
+        parts = split(position, position + wh, limits)
+        if ladder.get("allocate") == "pro_rata":
+            parts = shared(begin, total, wh, limits)
+        for tier, part in enumerate(parts):
             found.add((version, label, tier), part, prices[tier], sign)
+
+
+def shared(begin: Fraction, end: Fraction, wh: Fraction, limits: list[int]) -> list[Fraction]:
+    """``wh`` over the tiers in the shares in which all from ``begin`` to ``end`` lies in them."""
+    return [wh * part / (end - begin) if end != begin else Fraction(0) for part in split(begin, end, limits)]
 
 
 def whole(spec: Table) -> bool:
     """Whether what a row costs depends on what comes after it in the span."""
     ladder = spec.get("ladder", {})
     return ladder.get("mode") in ("volume", "by_total") or ladder.get("allocate") == "pro_rata"
+
+
+def kind_of(spec: Table) -> Hashable:
+    """What tells one rule for whole spans from another."""
+    return tuple(spec["ladder"].get(key) for key in ("mode", "reset", "allocate")), spec.get("quantity")
 
 
 def counted(row: "Row", spec: Table) -> int:

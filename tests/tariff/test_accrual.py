@@ -131,7 +131,10 @@ def test_the_short_way_to_a_jump_is_the_long_one() -> None:
     ladder = {"mode": "by_total", "reset": "bill", "classes": classes}
     one = flat(made({"id": "energy", "kind": "energy", "ladder": ladder}), 0)
     (pair,) = jumps.class_sets(rating.compile(one.book, one.start, one.end))
-    total = np.cumsum(np.random.default_rng(3).integers(0, 400, (50, 300)), axis=1)
+    energy = np.random.default_rng(3).integers(0, 400, (50, 300))
+    slots = np.arange(300)
+    walk = jumps._Walk(slots, slots, 300, np.random.default_rng(4).integers(0, 50_000, 50), energy)
     for stream in pair:
-        long = jumps._charge(stream, 0, np.arange(300), total, np.ones(total.shape, np.bool_))
-        assert (jumps._flat(stream, 0, 0, total[:, -1]) == long).all()
+        long = jumps._charge(stream, 0, walk, np.ones(energy.shape, np.bool_))
+        short = jumps._flat(stream, 0, 0, walk.total[:, -1]) - jumps._flat(stream, 0, 0, walk.before)
+        assert (short == long).all()
