@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from control import assemble, credit, outlooks
 from control.assemble import Outlook, World
 from control.credit import Owing
+from control.histories import Histories
 from control.policy import Policy
+from control.prices import Lists
 from control.standing import PREPAID, Raised, standings
 from storage.records import Install
 from storage.store import Store
@@ -32,6 +34,8 @@ class Foresight:
         self._raised = raised
         self._made: dict[str, datetime] = {}
         self._aged: datetime | None = None
+        self._lists = Lists()
+        self._histories: Histories | None = None
 
     def look(self, world: World, books: Mapping[str, Book], *, whole: bool) -> Mapping[str, Owing]:
         """Bring every outlook up to ``world.now`` (``whole``: each made anew); returns whose they are, with money."""
@@ -39,12 +43,13 @@ class Foresight:
         rows = self._store.read(lambda reader: self._owing(reader, world))
         fresh = {name: row for name, row in rows.items() if whole or self._due(name, row, world)}
         self._age(rows, now)
-        prices = self._store.read(lambda reader: outlooks.ahead(reader, books, now))
+        prices = self._store.read(lambda reader: outlooks.ahead(reader, books, now, self._lists))
         meters: dict[str, list[int]] = {}
         for row in self._store.read(lambda reader: reader.find(Install, order="meter_id")):
             meters.setdefault(row.account, []).append(row.meter_id)
-        days = world.settings.history_days
-        made = outlooks.outlooks(self._store, fresh, meters, world.policies, prices, days=days)
+        if self._histories is None or self._histories.days != world.settings.history_days:
+            self._histories = Histories(self._store, world.settings.history_days)
+        made = outlooks.outlooks(self._histories, fresh, meters, world.policies, prices)
         for name in fresh:
             self.outlooks.pop(name, None)
         self.outlooks.update(made)

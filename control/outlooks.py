@@ -6,35 +6,33 @@ energy). Where the book cannot tell them, they are what each hour of the day cos
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import reduce
-from operator import or_
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from control import credit, forecast
+from control import credit, forecast, runout
 from control.assemble import CHUNK, Outlook
 from control.credit import Owing
+from control.histories import DAY_H, PRICE_DAYS, Histories, Past
 from control.policy import Policy
-from control.prices import Prices
+from control.prices import Ahead, Lists, Prices
 from control.records import SealedForecast
 from storage.records import Account, AccountState
-from storage.store import Store
 from storage.unit import Reader
 from tariff.model import Book
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-PRICE_DAYS = 7
-DAY_H = 24
+TOGETHER = 4096
+"""Accounts that are worked out together: some 100 MiB."""
 _MICRO_PER_KWH = 1000  # micro per Wh to micro per kWh
 
 
 def outlooks(
-    store: Store, cases: Mapping[str, Owing], meters: Mapping[str, Sequence[int]], policies: Mapping[str, Policy],
-    prices_ahead: Prices, *, days: int,
+    histories: Histories, cases: Mapping[str, Owing], meters: Mapping[str, Sequence[int]],
+    policies: Mapping[str, Policy], prices_ahead: Prices,
 ) -> dict[str, Outlook]:  # fmt: skip
     """Hours left of every account of ``cases``, and hours to its next tier where that lies in the ladder's span.
 
@@ -42,39 +40,93 @@ def outlooks(
 
     ``prices_ahead`` holds the books' prices from the full hour on at which everything here begins.
     """
-    end = prices_ahead.start
-    ids = sorted({meter for name in cases for meter in meters.get(name, ())})
-    if not ids:
-        return {}
-    intervals = store.intervals(end - timedelta(days=days), end, ids)
-    use, flags = _hourly(intervals, end, days * DAY_H), _last(intervals, "flags")
-    charges = store.charges(end - timedelta(days=PRICE_DAYS), end, ids)
-    prices, tiers = _prices(charges, end), _last(charges, "tier")
-    paid = _paid(charges)
-    next_wh = store.read(lambda reader: _next_tiers(reader, cases))
-    found = {}
-    for name, case in cases.items():
-        mine = [meter for meter in meters.get(name, ()) if meter in use]
-        rated = next((meter for meter in mine if meter in prices), None)
-        if rated is None:
-            continue
-        book = prices_ahead.of(name)
-        price = prices[rated]
-        if book is not None and (list_price := book.at(tiers[rated])) is not None:
-            price = np.maximum(np.rint(list_price * paid.get(rated, 1.0)), 1).astype(np.int64)
-        left = credit.available(case) - policies[case.klass].disconnection_balance_micro
-        history = np.sum([use[meter] for meter in mine], axis=0)
-        hours = forecast.hours_left(_known(history), end, left, forecast.by_price(price))
-        restart = book.restart if book is not None else ""
-        found[name] = Outlook(
-            hours.p10, hours.p50, hours.wh_left,
-            tier=tiers[rated] if restart else None,
-            tier_period=prices_ahead.period(name, restart),
-            next_tier_h=_next_tier(prices_ahead, name, restart, forecast.hours_to(_known(history), end, next_wh[name]))
-            if restart and next_wh.get(name) is not None else None,
-            read_flags=reduce(or_, (flags[meter] for meter in mine), 0),
-        )  # fmt: skip
+    found: dict[str, Outlook] = {}
+    names = [name for name in cases if meters.get(name)]
+    for at in range(0, len(names), TOGETHER):
+        part = _Part.of(histories, names[at : at + TOGETHER], meters, prices_ahead)
+        lefts = [
+            credit.available(cases[name]) - policies[cases[name].klass].disconnection_balance_micro
+            for name in part.names
+        ]
+        found |= part.outlooks(histories, np.array(lefts, np.int64), prices_ahead)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some accounts that were charged in the last week: the past of their meters, the rows of it that are theirs."""
+
+    names: list[str]
+    past: Past
+    rows: list[list[int]]  # of each account's meters that have intervals
+    rated: Ints  # of its first meter that was charged
+    books: list[Ahead | None]
+
+    @classmethod
+    def of(
+        cls, histories: Histories, names: Sequence[str], meters: Mapping[str, Sequence[int]], prices_ahead: Prices
+    ) -> "_Part":
+        """Read the past of ``names``; those without a charge are left out."""
+        ids = sorted({meter for name in names for meter in meters[name]})
+        past = histories.of(ids, prices_ahead.start)
+        row_of = {meter: row for row, meter in enumerate(ids)}
+        stored, charged = past.stored.tolist(), past.charged.tolist()
+        kept, rows, rated = [], [], []
+        for name in names:
+            mine = [row for meter in meters[name] if stored[row := row_of[meter]]]
+            first = next((row for row in mine if charged[row]), None)
+            if first is not None:
+                kept.append(name)
+                rows.append(mine)
+                rated.append(first)
+        return cls(kept, past, rows, np.array(rated, np.int64), [prices_ahead.of(name) for name in kept])
+
+    def outlooks(self, histories: Histories, left: Ints, prices_ahead: Prices) -> dict[str, Outlook]:
+        """Everybody's outlook with so much money ``left``."""
+        asked = [name for name, book in zip(self.names, self.books, strict=True) if book is not None and book.restart]
+        next_wh = histories.store.read(lambda reader: _next_tiers(reader, asked))
+        wanted = np.array([next_wh.get(name, -1) for name in self.names], np.int64)
+        use, flags = self._whole()
+        hours, tier_h = runout.run_out(runout.Purse(use, left, self._prices(), wanted), prices_ahead.start)
+        tiers = self.past.tier[self.rated].tolist()
+        found = {}
+        for at, (name, book, one) in enumerate(zip(self.names, self.books, hours, strict=True)):
+            restart = book.restart if book is not None else ""
+            found[name] = Outlook(
+                one.p10, one.p50, one.wh_left,
+                tier=tiers[at] if restart else None,
+                tier_period=prices_ahead.period(name, restart),
+                next_tier_h=_next_tier(prices_ahead, name, restart, tier_h[at]),
+                read_flags=flags[at],
+            )  # fmt: skip
+        return found
+
+    def _whole(self) -> tuple[Floats, list[int]]:
+        """[n, hours] use of all meters of each account together, and the flags of their newest intervals."""
+        use, flags = self.past.use[self.rated], self.past.flags[self.rated].tolist()
+        for at, rows in enumerate(self.rows):
+            if len(rows) > 1:
+                use[at] = self.past.use[rows].sum(axis=0)
+                flags[at] = int(np.bitwise_or.reduce(self.past.flags[rows]))
+        return use, flags
+
+    def _prices(self) -> Ints:
+        """[n, horizon] micro per kWh: the book's at the tier reached times what is really paid, or the last week's."""
+        rated, tiers = self.rated, self.past.tier[self.rated].tolist()
+        prices = np.zeros((len(self.names), forecast.HORIZON_H), np.int64)
+        groups: dict[tuple[int, int], list[int]] = {}
+        for at, (book, tier) in enumerate(zip(self.books, tiers, strict=True)):
+            groups.setdefault((id(book), tier), []).append(at)
+        paid = _paid(self.past.micro[rated], self.past.listed[rated])
+        for (_, tier), numbers in groups.items():
+            book = self.books[numbers[0]]
+            own = np.array(numbers, np.int64)
+            if book is not None and (listed := book.at(tier)) is not None:
+                prices[own] = np.maximum(np.rint(listed * paid[own, None]), 1)
+            else:
+                day = _by_hour(self.past.energy[rated[own]], self.past.micro[rated[own]])
+                prices[own] = np.tile(day, (1, forecast.HORIZON_H // DAY_H))
+        return prices
 
 
 def _next_tiers(reader: Reader, names: Iterable[str]) -> dict[str, int]:
@@ -95,10 +147,11 @@ def _next_tier(prices_ahead: Prices, account: str, restart: str, hours: float | 
     return hours if then == prices_ahead.period(account, restart) else None
 
 
-def ahead(reader: Reader, books: Mapping[str, Book], now: datetime) -> Prices:
-    """The prices of every account's book from the last full hour on."""
+def ahead(reader: Reader, books: Mapping[str, Book], now: datetime, lists: Lists | None = None) -> Prices:
+    """The prices of every account's book from the last full hour on; ``lists`` are those of earlier looks."""
     accounts = {row.account: (row.book, row.attributes) for row in reader.find(Account)}
-    return Prices(books, accounts, now.replace(minute=0, second=0, microsecond=0))
+    start = now.replace(minute=0, second=0, microsecond=0)
+    return Prices(books, accounts, start, lists if lists is not None else Lists())
 
 
 def seal(case: Owing, outlook: Outlook | None, now: datetime) -> SealedForecast:
@@ -107,71 +160,17 @@ def seal(case: Owing, outlook: Outlook | None, now: datetime) -> SealedForecast:
     return forecast.seal(case.account, now, hours, case.book_hash)
 
 
-def _known(history: Floats) -> Floats:
-    """The history from its first known hour on: what lies before is no use of nothing."""
-    known = np.flatnonzero(np.isfinite(history))
-    return history[known[0] :] if known.size else history[:0]
+def _by_hour(energy: Ints, micro: Ints) -> Ints:
+    """[n, 24] micro per kWh of the hours ahead: what each hour of the day cost in the last week, else the mean."""
+    wh = energy.reshape(-1, PRICE_DAYS, DAY_H).sum(axis=1).astype(np.float64)
+    money = micro.reshape(-1, PRICE_DAYS, DAY_H).sum(axis=1).astype(np.float64)
+    mean = money.sum(axis=1) / np.maximum(wh.sum(axis=1), 1.0)
+    price = np.where(wh > 0, money / np.maximum(wh, 1.0), mean[:, None])
+    return np.asarray(np.maximum(np.rint(price * _MICRO_PER_KWH), 1).astype(np.int64))
 
 
-def _hourly(table: pa.Table, end: datetime, hours: int) -> dict[int, Floats]:
-    """Wh by hour, oldest first, NaN where nothing is stored, by meter."""
-    meter, hour = _columns(table, end, hours)
-    wh = table.column("energy_wh").to_numpy().astype(np.float64)
-    found = {}
-    for number in np.unique(meter).tolist():
-        rows = (meter == number) & (hour >= 0) & (hour < hours)
-        sums = np.bincount(hour[rows], weights=wh[rows], minlength=hours)
-        seen = np.bincount(hour[rows], minlength=hours)
-        found[int(number)] = np.where(seen > 0, sums, np.nan)
-    return found
-
-
-def _prices(table: pa.Table, end: datetime) -> dict[int, Ints]:
-    """Micro per kWh of the 24 hours ahead, by meter: what each hour of the day cost in the last week."""
-    hours = PRICE_DAYS * DAY_H
-    meter, hour = _columns(table, end, hours)
-    wh = table.column("energy_wh").to_numpy().astype(np.float64)
-    micro = table.column("amount_micro").to_numpy().astype(np.float64)
-    found = {}
-    for number in np.unique(meter).tolist():
-        rows = (meter == number) & (hour >= 0) & (hour < hours) & (wh > 0)
-        if not rows.any():
-            continue
-        of_day = hour[rows] % DAY_H
-        energy = np.bincount(of_day, weights=wh[rows], minlength=DAY_H)
-        money = np.bincount(of_day, weights=micro[rows], minlength=DAY_H)
-        mean = money.sum() / energy.sum()
-        price = np.where(energy > 0, money / np.maximum(energy, 1.0), mean)
-        found[int(number)] = np.maximum(np.rint(price * _MICRO_PER_KWH), 1).astype(np.int64)
-    return found
-
-
-def _last(table: pa.Table, column: str) -> dict[int, int]:
-    """The newest value of a column by meter."""
-    meter = table.column("meter_id").to_numpy()
-    order = np.lexsort((table.column("end").to_numpy(), meter))
-    newest = np.flatnonzero(np.append(np.diff(meter[order]) != 0, True)) if order.size else order
-    values = table.column(column).to_numpy()
-    return dict(zip(meter[order][newest].tolist(), values[order][newest].tolist(), strict=True))
-
-
-def _paid(table: pa.Table) -> dict[int, float]:
-    """Money charged over the price list's money, by meter: above one where other energy lines come on top."""
-    meter = table.column("meter_id").to_numpy()
-    price = table.column("price").to_numpy().astype(np.float64)
-    micro_per_wh = price * 10.0 ** (6 - 3 - table.column("price_scale").to_numpy().astype(np.float64))
-    listed = table.column("energy_wh").to_numpy().astype(np.float64) * micro_per_wh
-    micro = table.column("amount_micro").to_numpy().astype(np.float64)
-    numbers, place = np.unique(meter, return_inverse=True)
-    sums = np.bincount(place, weights=listed, minlength=numbers.size)
-    money = np.bincount(place, weights=micro, minlength=numbers.size)
-    known = np.flatnonzero((sums > 0) & (money > 0))
-    return dict(zip(numbers[known].tolist(), (money[known] / sums[known]).tolist(), strict=True))
-
-
-def _columns(table: pa.Table, end: datetime, hours: int) -> tuple[Ints, Ints]:
-    """Meter and hour number (0 = the oldest of ``hours``, the last ends at ``end``) of each row."""
-    meter = table.column("meter_id").to_numpy().astype(np.int64)
-    ends = table.column("end").to_numpy().astype("datetime64[ms]").astype(np.int64)
-    last = int(np.datetime64(end, "ms").astype(np.int64))
-    return meter, hours - 1 - (last - ends) // 3_600_000
+def _paid(micro: Ints, listed: Floats) -> Floats:
+    """[n] money charged over the price list's money: above one where other energy lines come on top."""
+    sums = np.cumsum(listed, axis=1)[:, -1]  # hour by hour, so that a sum does not depend on how many are summed
+    money = micro.sum(axis=1).astype(np.float64)
+    return np.asarray(np.where((sums > 0) & (money > 0), money / np.where(sums > 0, sums, 1.0), 1.0))

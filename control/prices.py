@@ -17,9 +17,14 @@ from control.forecast import HORIZON_H
 from tariff import calendar, charges, rating
 from tariff.errors import RatingError
 from tariff.model import Book
+from tariff.streams import Stream
 
 Ints = npt.NDArray[np.int64]
 MICRO_PLACES = 6
+SPARE_H = 48
+"""Hours beyond the horizon that are compiled with it, so that the next two days' looks need no compiling."""
+KEPT = 4096
+"""Most price lists kept: one per book and set of attributes."""
 _RESTARTS = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "bill": "%Y-%m"}
 
 
@@ -30,6 +35,11 @@ class Ahead:
     prices: Ints  # [tiers, hours] micro per kWh; 0 = not known
     first_tier: int
     restart: str  # year | month | day | bill, "" = no ladder
+    firm_h: int = 0  # so many hours later the same prices hold, from there on: no ladder restarts or changes before
+
+    def later(self, hours: int) -> "Ahead":
+        """The same list from so many hours later on (at most ``firm_h``), over the horizon."""
+        return Ahead(self.prices[:, hours : hours + HORIZON_H], self.first_tier, self.restart, self.firm_h - hours)
 
     def at(self, tier: int) -> Ints | None:
         """Micro per kWh of each hour ahead; None where an hour has no price."""
@@ -52,7 +62,38 @@ def ahead(book: Book, start: datetime, attributes: Mapping[str, str], hours: int
         state.position[1:, plan.primary] = stream.limits[:, 0] + 1  # just inside each tier
     found = charges.marks(plan, state, np.zeros((tiers, plan.slots), np.int64), None)[1].astype(np.float64)
     micro = np.rint(found * 10.0 ** (MICRO_PLACES - plan.price_scale)).astype(np.int64)
-    return Ahead(micro, stream.first_tier, stream.ladder.reset if stream.ladder is not None else "")
+    firm_h = _firm(stream, hours - HORIZON_H) if stream.columns is None else 0
+    return Ahead(micro, stream.first_tier, stream.ladder.reset if stream.ladder is not None else "", firm_h)
+
+
+def _firm(stream: Stream, most: int) -> int:
+    """How many hours from the first on, at most ``most``, lie in its ladder span and under its limits."""
+    if most <= 0:
+        return 0
+    same = (stream.reset[: most + 1] == stream.reset[0]) & (stream.limits[:, : most + 1] == stream.limits[:, :1]).all(
+        axis=0
+    )
+    return int(np.argmin(same)) - 1 if not same.all() else most
+
+
+class Lists:
+    """Price lists by book and attributes, kept from one look to the next while they hold."""
+
+    def __init__(self) -> None:
+        """Nothing is compiled yet."""
+        self._kept: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[datetime, Ahead | None]] = {}
+
+    def ahead(self, book: Book, start: datetime, attributes: Mapping[str, str]) -> Ahead | None:
+        """``ahead`` over the horizon; ``start`` is a full hour."""
+        key = book.hash, tuple(sorted(attributes.items()))
+        since, known = self._kept.get(key, (start, None))
+        shift = (start - since) // timedelta(hours=1)
+        if known is None or not 0 <= shift <= known.firm_h:
+            shift, known = 0, ahead(book, start, attributes, HORIZON_H + SPARE_H) or ahead(book, start, attributes)
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            self._kept[key] = start, known
+        return known.later(shift) if known is not None else None
 
 
 def ladder_period(restart: str, at: datetime, zone: str) -> str:
@@ -66,11 +107,15 @@ def ladder_period(restart: str, at: datetime, zone: str) -> str:
 
 @dataclass(slots=True)
 class Prices:
-    """Prices ahead of all accounts from ``start`` on; each book is compiled once for equal attributes."""
+    """Prices ahead of all accounts from ``start`` on; each book is compiled once for equal attributes.
+
+    ``lists`` keeps what was compiled for the looks that follow.
+    """
 
     books: Mapping[str, Book]
     accounts: Mapping[str, tuple[str, Mapping[str, str]]]  # account -> name of its book, its attributes
     start: datetime
+    lists: Lists = field(default_factory=Lists)
     _kept: dict[tuple[str, tuple[tuple[str, str], ...]], Ahead | None] = field(default_factory=dict)
 
     def of(self, account: str) -> Ahead | None:
@@ -81,7 +126,7 @@ class Prices:
             return None
         key = name, tuple(sorted(attributes.items()))
         if key not in self._kept:
-            self._kept[key] = ahead(book, self.start, attributes)
+            self._kept[key] = self.lists.ahead(book, self.start, attributes)
         return self._kept[key]
 
     def period(self, account: str, restart: str, later: timedelta = timedelta(0)) -> str:

@@ -202,6 +202,7 @@ MAY_DO_IO = (
     "control.dispatch",
     "control.engine",
     "control.foresight",
+    "control.histories",
     "control.screen",
     "control.standing",
     "control.fences",

@@ -11,6 +11,7 @@ import pytest
 from control import alerts, assemble, decide, notices, outlooks, prices, text
 from control.alerts import AlertDue
 from control.assemble import Outlook, World
+from control.histories import Histories
 from control.records import Case, Notice
 from ingest.records import Channel, Flag, Interval
 from storage import schemas
@@ -50,7 +51,7 @@ def rated(rig: Rig, wh: int, *, last_flags: int = 0) -> Outlook:
     cases = rig.store.read(lambda reader: assemble.cases(reader, None, rig.world()))
     cases = {name: replace(found, posted_micro=100 * CNY, accrued_micro=0) for name, found in cases.items()}
     ahead = rig.store.read(lambda reader: outlooks.ahead(reader, {"zj": ZHEJIANG}, NOW))
-    return outlooks.outlooks(rig.store, cases, {"A1": [1]}, rig.policies, ahead, days=28)["A1"]
+    return outlooks.outlooks(Histories(rig.store, 28), cases, {"A1": [1]}, rig.policies, ahead)["A1"]
 
 
 def slow_hours(wh: int, left: float, tier: int) -> float:
