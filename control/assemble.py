@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from control import debts, journal, shadow, signals
+from control import debts, journal, outages, shadow, signals
 from control.policy import Policy
 from control.records import (
     Action,
@@ -153,8 +153,8 @@ def _gather(reader: Reader, names: list[str], facts: dict[str, Signal], now: dat
             at: reader.count(Command, requested=at, action=Action.DISCONNECT)
             for at in sorted({row.requested for row in live if row.action is Action.DISCONNECT})
         },
-        holds=_lists(_in_force(reader.find(Hold, account__in=["", *names], order="hold"), now)),
-        locks=_lists(_in_force(reader.find(SafetyLock, account__in=["", *names], order="lock"), now)),
+        holds=_lists(_in_force(outages.holds(reader, names, installs, now), now)),
+        locks=_lists(_in_force(outages.locks(reader, names, installs, now), now)),
         notices=_lists(reader.find(Notice, account__in=names, order=("created", "notice"))),
         sealed=_sealed(reader, names, now),
         facts=facts,

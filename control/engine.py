@@ -16,6 +16,7 @@ from control import (
     carry,
     handheld,
     notices,
+    outagedesk,
     outlooks,
     passes,
     reconcile,
@@ -223,6 +224,7 @@ class Engine:
         world = self.world()
         reconcile.overdue(unit, world)
         reconcile.unseen(unit, world)
+        outagedesk.sweep(unit, world)
         watchfile.copy(unit, self.store.home, world.now)
         unit.put(Signal(signals.HEARTBEAT, "ok", world.now))
 

@@ -1,6 +1,6 @@
 """The records of control go in and how each is stored comes out: table, key, indexes, and comments for analysts."""
 
-from control import signals
+from control import fieldbook, signals
 from control.records import (
     Allocated,
     Command,
@@ -226,6 +226,9 @@ _ORDER = TableSpec(
         "cause": "decision, command or finding that called for it",
         "detail": "plain words",
         "closed": "UTC",
+        "closed_by": "who ended it",
+        "outcome": "what was found on site: confirmed, cleared or mended",
+        "found": "plain words of whoever was there",
     },
 )
 _INCIDENT = TableSpec(
@@ -282,4 +285,5 @@ TABLES: tuple[TableSpec, ...] = (
     _FENCE,
     _ALLOCATED,
     *signals.TABLES,
+    *fieldbook.TABLES,
 )

@@ -17,12 +17,13 @@ EXTENDED = "\f^{}\\[~]|€"
 LANGUAGES = ("en", "zh")
 UNKNOWN = ("", "-")  # no forecast yet: then the phrase that holds the hours is left out
 HOURS = re.compile(r"(?:, ?| )(?:about |约可用|约|剩)?\{hours\}(?: h left| h|小时|时)")
-PARAMS = ("amount", "currency", "hours", "earliest", "needed", "tier", "tier_days", "pay", "call")
+PARAMS = ("amount", "currency", "hours", "earliest", "until", "needed", "tier", "tier_days", "pay", "call")
 LIMIT = {
     "amount": 11,
     "currency": 3,
     "hours": 3,
     "earliest": 11,
+    "until": 11,
     "needed": 11,
     "tier": 2,
     "tier_days": 2,
@@ -112,6 +113,32 @@ TEXTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "已停电,余额{amount}{currency},缴{needed}即可复电。缴费{pay} 电话{call}",
             "已停电,缴{needed}复电 {pay} 电{call}",
         ),
+    },
+    "outage_planned": {
+        "en": (
+            "Planned works: supply will be off from {earliest}, back by {until} as planned. Help: {call}",
+            "Planned outage {earliest} to {until}. Call {call}",
+        ),
+        "zh": ("计划检修:{earliest}起停电,预计{until}恢复。电话{call}", "计划停电{earliest}至{until} 电{call}"),
+    },
+    "outage_now": {
+        "en": (
+            "Supply in your area is off since {earliest}, expected back by {until}. You need not do anything. "
+            "Help: {call}",
+            "Supply off since {earliest}, back by {until}. Call {call}",
+        ),
+        "zh": (
+            "您所在区域{earliest}起停电,预计{until}恢复,请等候。电话{call}",
+            "{earliest}起停电,预计{until}复电 电{call}",
+        ),
+    },
+    "outage_over": {
+        "en": ("Supply in your area is back on. If yours is not, call {call}",),
+        "zh": ("您所在区域已恢复供电;如仍无电请致电{call}",),
+    },
+    "outage_cancelled": {
+        "en": ("The works of {earliest} do not take place: your supply stays on. Help: {call}",),
+        "zh": ("原定{earliest}的停电取消,供电不受影响。电话{call}",),
     },
     "apology": {
         "en": ("We cut your supply by mistake and are restoring it now. We are sorry. Help: {call}",),

@@ -1,7 +1,8 @@
 """Tables of one dataset in the order they arrived in, one table out: sorted, each slot once, the right row kept.
 
-Ranked datasets keep the highest of final > confirmed > plain > estimated or suspect; among equals reads keep the first
-(what was acknowledged bills), derived data the last (a correction counts).
+Ranked datasets keep the highest of mended > final > confirmed > plain > estimated or suspect; among equals reads keep
+the first (what was acknowledged bills), derived data the last (a correction counts). Mended is final and confirmed: a
+final record that was misread, as another person put it right.
 """
 
 from collections.abc import Sequence
@@ -17,16 +18,17 @@ _WEAK = int(Flag.ESTIMATED | Flag.SUSPECT)
 
 
 def rank(flags: NDArray[np.integer]) -> NDArray[np.int8]:
-    """3 final, 2 confirmed, 1 plain, 0 estimated or suspect; elementwise over flags."""
+    """4 mended, 3 final, 2 confirmed, 1 plain, 0 estimated or suspect; elementwise over flags."""
     plain = np.where(flags & _WEAK, 0, 1).astype(np.int8)
     confirmed = np.where(flags & int(Flag.CONFIRMED), np.int8(2), plain)
-    return np.where(flags & int(Flag.FINAL), np.int8(3), confirmed)
+    final = np.where(flags & int(Flag.CONFIRMED), np.int8(4), np.int8(3))
+    return np.where(flags & int(Flag.FINAL), final, confirmed)
 
 
 def rank_of(flags: int) -> int:
     """``rank`` of one value."""
     if flags & Flag.FINAL:
-        return 3
+        return 4 if flags & Flag.CONFIRMED else 3
     if flags & Flag.CONFIRMED:
         return 2
     return 0 if flags & _WEAK else 1

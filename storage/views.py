@@ -121,10 +121,10 @@ def _merged(root: Path, source: Dataset, names: str, files: Sequence[LakeFile]) 
 
 
 def _rank() -> str:
-    weak = int(Flag.ESTIMATED | Flag.SUSPECT)
+    weak, mended = int(Flag.ESTIMATED | Flag.SUSPECT), int(Flag.FINAL | Flag.CONFIRMED)
     return (
-        f"CASE WHEN flags & {int(Flag.FINAL)} <> 0 THEN 3 WHEN flags & {int(Flag.CONFIRMED)} <> 0 THEN 2"
-        f" WHEN flags & {weak} <> 0 THEN 0 ELSE 1 END"
+        f"CASE WHEN flags & {mended} = {mended} THEN 4 WHEN flags & {int(Flag.FINAL)} <> 0 THEN 3"
+        f" WHEN flags & {int(Flag.CONFIRMED)} <> 0 THEN 2 WHEN flags & {weak} <> 0 THEN 0 ELSE 1 END"
     )
 
 

@@ -51,6 +51,7 @@ def test_rank_is_the_same_in_both_forms(flags: int) -> None:
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
+        (Flag.FINAL | Flag.CONFIRMED, 4),
         (Flag.FINAL, 3),
         (Flag.FINAL | Flag.SUSPECT, 3),
         (Flag.CONFIRMED | Flag.SUSPECT, 2),
