@@ -161,8 +161,9 @@ def store(unit: Unit, entry: Entry, following: int) -> tuple[str, int]:
     """Write one entry, or raise Refusal and write nothing; returns new, changed or unchanged, and the next meter id."""
     before = unit.get(Account, entry.account.account)
     found = unit.find(MeterPoint, meter=entry.meter, limit=1)
-    blank = MeterPoint(following, entry.meter, "", "file", "file", "", "", 0, 0)
-    point = replace(found[0] if found else blank, **entry.point)  # type: ignore[arg-type]
+    blank = MeterPoint(following, entry.meter, "", "file", "file", "", "", 0, 0, zone=entry.account.zone)
+    wall = {"zone": entry.account.zone} if "zone" in entry.given else {}  # a meter's clock shows its customer's wall
+    point = replace(found[0] if found else blank, **entry.point, **wall)  # type: ignore[arg-type]
     installs = _installs(unit, entry, point)
     account = _merged(before, entry)
     changes = [*([] if found and found[0] == point else [point]), *installs, *([] if before == account else [account])]
