@@ -27,7 +27,16 @@ Observer = Callable[[MeterPoint, Poll], Awaitable[None]]
 
 _ASK_AGAIN = frozenset({"unstable_value", "not_available"})  # a register is missing: the slot is not done
 _NOT_THE_DEVICE = frozenset(
-    {"unreachable", "early_read", "no_load_profile", "profile_error", "line_closed", "draining"}
+    {
+        "unreachable",
+        "early_read",
+        "no_load_profile",
+        "profile_error",
+        "line_closed",
+        "draining",
+        "not_heard",
+        "stale_value",
+    }
 )
 _NOTHING_THERE = frozenset({"clock_off", "no_clock", "off_slot", "no_load_profile"})  # said beside an empty profile
 

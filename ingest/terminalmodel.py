@@ -45,3 +45,23 @@ class TerminalDriver:
     def load_profile(self) -> bool:
         """Whether gaps can be filled, at local midnights, from its daily freeze."""
         return bool(self.import_daily_fn)
+
+
+@dataclass(frozen=True, slots=True)
+class PushDriver:
+    """A meter that pushes by itself: which objects of its pushes hold what; nothing can be asked or switched.
+
+    ``import_obis`` and ``export_obis`` are tried in turn: the total, or the tariffs whose sum it is. What the numbers
+    mean is told by the push profiles (``ingest.pushes``), which the model's pushes choose by themselves.
+    """
+
+    name: str
+    title: str
+    import_obis: tuple[tuple[str, ...], ...]
+    export_obis: tuple[tuple[str, ...], ...]
+    max_power_w: int = 100_000
+    proven: str = "unproven"
+    source: str = ""
+    protocol: str = "push"
+    load_profile: bool = True  # what was heard and not yet asked for
+    switchable: bool = False

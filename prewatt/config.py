@@ -82,9 +82,7 @@ class Gateway:
     terminal_secret: str = setting(
         "dlt645 behind a terminal: NAME of the secret with its message authentication code; none = zeros", ""
     )
-    meter_port: int = setting(
-        "dlt645 behind a terminal: the terminal's port towards its meters", 31, least=1, most=255
-    )
+    meter_port: int = setting("dlt645 behind a terminal: the terminal's port towards its meters", 31, least=1, most=255)
     silence_s: int = setting("qgdw376: a terminal silent for so long has gone", 900, least=30, most=86_400)
     tls: bool = setting("whether it speaks TLS", False)
     authority: str = setting(
@@ -311,7 +309,7 @@ def _terminals(document: Document, tables: Tables) -> None:
     """A terminal has an address, belongs to its protocols, and is read by one gateway only."""
     from ingest.wire.qgdw376 import address_of
 
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[str, int] = {}
     for index, gateway in enumerate(tables.gateway):
         place, name = ("gateway", index, "terminal"), gateway.terminal
         if gateway.protocol not in ("qgdw376", "dlt645") and name:
@@ -321,7 +319,7 @@ def _terminals(document: Document, tables: Tables) -> None:
                 address_of(name)
             except ValueError as error:
                 raise document.refuse(place, str(error), 'terminal = "020004660"') from None
-            if seen.setdefault((gateway.protocol, name), index) != index:
+            if gateway.protocol == "qgdw376" and seen.setdefault(name, index) != index:
                 raise document.refuse(place, f"two gateways read terminal {name}", "another terminal")
         listens = gateway.protocol == "push" or name
         if listens and (gateway.tls or gateway.host.startswith("/")):

@@ -156,7 +156,7 @@ def links(config: Config, store: Store, clock: Clock) -> dict[str, Link]:
     for gateway in config.gateway:
         make = partial(_LINKS[gateway.protocol], config, gateway, clock) if gateway.protocol not in DIALS_IN else None
         if make is not None and gateway.terminal:
-            found[gateway.name] = hubs.forwarded(gateway, lambda transport, make=make: make(transport, kept))
+            found[gateway.name] = hubs.forwarded(gateway, partial(_over, make, kept))
         elif make is not None:
             found[gateway.name] = make(_transport(config, gateway), kept)
         elif gateway.protocol == "push":
@@ -164,6 +164,11 @@ def links(config: Config, store: Store, clock: Clock) -> dict[str, Link]:
         else:
             found[gateway.name] = hubs.terminal(gateway, kept.fences, partial(_meter_secret, config, gateway))
     return found
+
+
+def _over(make: Callable[[Any, Kept], Link], kept: Kept, transport: Any) -> Link:
+    """One link over the transport that is given last."""
+    return make(transport, kept)
 
 
 def _transport(config: Config, gateway: Gateway) -> Any:

@@ -7,5 +7,6 @@ DEVICES = {
     "dlt645": "sim.dlt645",
     "p1": "sim.p1port",
     "qgdw376": "sim.terminal",
+    "push": "sim.pusher",
 }
 """Which module simulates the devices of a protocol; tests and tools import it by its name."""

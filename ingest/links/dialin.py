@@ -24,6 +24,8 @@ READ_LIMIT = 4096
 LOGIN_S = 30.0
 SILENCE_S = 900.0
 """Three missed heartbeats of the usual five minutes."""
+GRACE_S = 45.0
+"""Terminals that lost their station dial in again within a minute: so long a fresh door is waited at."""
 MOST_MISSES = 3
 MOST_NOISE = 65_536
 """Bytes without a frame between them before a caller is closed."""
@@ -155,6 +157,7 @@ class DialIn:
         self._seats: dict[str, _Seat] = {}
         self._strangers: dict[str, str] = {}
         self._told: set[str] = set()
+        self._since_s = 0.0
         self.door = Door(listener, host, port, self.serve, limits=limits)
         self.counts: Counter[str] = Counter()
 
@@ -177,14 +180,15 @@ class DialIn:
     async def session(self, name: str, wait_s: float) -> Session | Refusal:
         """The session of ``name``, waited for at most ``wait_s``; ``unreachable`` when it does not dial in."""
         try:
-            await self.door.open()
+            if await self.door.open():
+                self._since_s = self._clock.monotonic()
         except OSError as error:
             return Refusal("unreachable", f"cannot listen: {error}")
         seat = self._seats[name]
         if seat.session is None:
             seat.arrived.clear()
             try:
-                async with asyncio.timeout(wait_s):
+                async with asyncio.timeout(max(wait_s, self._since_s + GRACE_S - self._clock.monotonic())):
                     await seat.arrived.wait()
             except TimeoutError:
                 return Refusal("unreachable", f"terminal {name} has not dialled in")

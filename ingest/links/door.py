@@ -106,11 +106,13 @@ class Door:
         """Connections that stand."""
         return len(self._tasks)
 
-    async def open(self) -> None:
-        """Listen, if that is not done already; OSError when the address cannot be had."""
+    async def open(self) -> bool:
+        """Listen; whether that was not done already. OSError when the address cannot be had."""
         async with self._opening:
-            if self._opened is None:
-                self._opened = await self._listener.listen(self._host, self._port, self.arrived)
+            if self._opened is not None:
+                return False
+            self._opened = await self._listener.listen(self._host, self._port, self.arrived)
+            return True
 
     def arrived(self, stream: Stream, address: str) -> None:
         """Take a caller in, or close it at once when there are too many."""

@@ -17,7 +17,7 @@ STRIP_HOURS = 24
 HOURS = 48
 BURN_HOURS = 24
 PRICE_PLACES = 2  # at least
-POLLED = ("modbus", "dlms", "dlt645", "p1")
+POLLED = ("modbus", "dlms", "dlt645", "p1", "qgdw376", "push")
 Point = tuple[datetime, int]
 Array = np.ndarray[Any, np.dtype[Any]]
 

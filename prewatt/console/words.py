@@ -15,7 +15,15 @@ from prewatt.console.views import EventLine
 
 LANGUAGES = ("en", "zh")
 SIGNS = {"CNY": "¥", "GBP": "£", "USD": "$", "EUR": "€", "INR": "₹", "KES": "KSh ", "ZAR": "R "}
-PROTOCOLS = {"modbus": "Modbus", "dlms": "DLMS", "mqtt": "MQTT", "dlt645": "DL/T 645", "p1": "P1"}
+PROTOCOLS = {
+    "modbus": "Modbus",
+    "dlms": "DLMS",
+    "mqtt": "MQTT",
+    "dlt645": "DL/T 645",
+    "p1": "P1",
+    "qgdw376": "Q/GDW 376.1",
+    "push": "DLMS push",
+}
 MICRO_PER_CENT = 10_000
 VOCABULARY = {
     "before": "relay",

@@ -1,0 +1,227 @@
+"""Terminals and pushing meters over real loopback sockets, through the configuration and the real collector."""
+
+import asyncio
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.links.forwarding import ForwardedLink
+from ingest.links.push import PushLink
+from ingest.links.qgdw376 import TerminalLink
+from ingest.records import Drive, DriveResult, RelayState
+from ingest.wire.qgdw376_orders import Order
+from prewatt import wiring
+from prewatt.config import check, load
+from prewatt.errors import BadConfig
+from prewatt.home import Home
+from sim.caller import Caller
+from sim.dlt645 import PASSWORD as METER_PASSWORD
+from sim.dlt645 import Dlt645Line, Dlt645Meter
+from sim.meters import SimMeter
+from sim.pusher import push
+from sim.terminal import PASSWORD, Terminal
+from tests.prewatt.conftest import Run
+
+NAME = "020004660"
+ADDRESS = "202607140001"
+PUSHER = "7359992890000001"
+
+
+class HostTime:
+    """The real time, for simulated devices."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC).replace(tzinfo=None)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def metal(serial: str, load_w: int = 1200) -> SimMeter:
+    start = HostTime().now().replace(minute=0, second=0, microsecond=0) - timedelta(days=2)
+    return SimMeter(serial, lambda _: load_w, start, register_mwh=10**9)
+
+
+@pytest.fixture
+def dialled(home: Path, run: Run, tmp_path: Path) -> tuple[Path, int, int]:
+    """A home with a terminal, a meter behind it and a pushing meter, and the ports that they call."""
+    port, pushes = free_port(), free_port()
+    config = home / "prewatt.toml"
+    config.write_text(
+        config.read_text(encoding="utf-8")
+        + f"""
+[[gateway]]
+name = "t1"
+protocol = "qgdw376"
+host = "127.0.0.1"
+port = {port}
+terminal = "{NAME}"
+secret = "terminal"
+
+[[gateway]]
+name = "behind"
+protocol = "dlt645"
+host = "127.0.0.1"
+port = {port}
+terminal = "{NAME}"
+terminal_secret = "terminal"
+secret = "meter"
+
+[[gateway]]
+name = "pushes"
+protocol = "push"
+host = "127.0.0.1"
+port = {pushes}
+""",
+        encoding="utf-8",
+    )
+    for name, text in (("terminal", PASSWORD.hex()), ("meter", METER_PASSWORD)):
+        secret = home / "secrets" / name
+        secret.parent.mkdir(exist_ok=True, mode=0o700)
+        secret.write_text(text, encoding="ascii")
+        secret.chmod(0o600)
+    file = tmp_path / "dialled.csv"
+    file.write_text(
+        "account,meter,gateway,model,serial,unit,secret,zone\n"
+        f"A1,M1,t1,qgdw376_switching,{NAME}-1,1,terminal,Asia/Shanghai\n"
+        f"A2,M2,behind,dlt645_2007,{ADDRESS},1,meter,Asia/Shanghai\n"
+        f"A3,M3,pushes,dlms_push,{PUSHER},1,,Europe/Oslo\n",
+        encoding="utf-8",
+    )
+    done = run("accounts", "import", file, "-o", "json")
+    assert (done.code, done.json["new"]) == (0, 3), done.out + done.err
+    return home, port, pushes
+
+
+def terminal() -> Terminal:
+    line = Dlt645Line(HostTime(), {ADDRESS: Dlt645Meter(ADDRESS, metal(ADDRESS, 700), zone="Asia/Shanghai")})
+    return Terminal(NAME, HostTime(), {1: metal(f"{NAME}-1")}, line=line)
+
+
+async def pushing(port: int) -> None:
+    """A meter that pushes every second, from before the hour on."""
+    meter = metal(PUSHER)
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.1)
+            continue
+        while True:
+            writer.write(push(meter, HostTime()))
+            await writer.drain()
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.sockets
+def test_what_dials_in_is_collected_told_and_switched(dialled: tuple[Path, int, int]) -> None:
+    home, port, pushes = dialled
+    device = terminal()
+
+    async def story(shell: wiring.Shell) -> None:
+        caller, beside = Caller(device, "127.0.0.1", port), asyncio.ensure_future(pushing(pushes))
+        caller.start()
+        links = shell.engine.links
+        switching, behind, heard = links["t1"], links["behind"], links["pushes"]
+        assert isinstance(switching, TerminalLink)
+        assert isinstance(behind, ForwardedLink) and isinstance(heard, PushLink)
+        await heard.door.open()
+        await asyncio.sleep(0.5)
+        report = await shell.engine.collect(whole=True)
+        assert (report.due, report.polled, report.failed) == (3, 3, 0), report
+        assert report.new >= 3
+        points = {p.meter: p for p in shell.store.read(lambda reader: reader.find(wiring_point(), order="meter_id"))}
+        until = shell.clock.now() + timedelta(hours=1)
+        for order, shown in ((Order.ALARM, "alarm"), (Order.KEEP_POWER, "keep_power")):
+            assert await switching.tell(points["M1"], order, until) == "" and getattr(device, shown)
+        refused = await switching.drive(points["M1"], Drive("C0", "M1", "disconnect", 1, until))
+        assert (refused.result, refused.reason) == (DriveResult.REFUSED, "keep_power")
+        assert await switching.tell(points["M1"], Order.KEEP_POWER_OFF, until) == ""
+        outcome = await switching.drive(points["M1"], Drive("C1", "M1", "disconnect", 2, until))
+        assert (outcome.result, outcome.reason) == (DriveResult.ACKNOWLEDGED, "")
+        assert (await switching.relay(points["M1"])).state is RelayState.OPEN
+        assert (await behind.relay(points["M2"])).state is RelayState.CLOSED
+        again = await shell.engine.collect(whole=True)
+        assert (again.due, again.new) == (0, 0)
+        assert caller.calls == 1 and device.orders[-1] is Order.TRIP
+        beside.cancel()
+        await shell.aclose()
+        await caller.stop()
+
+    with wiring.opened(load(Home(home))) as shell:
+        asyncio.run(asyncio.wait_for(story(shell), 60))
+
+
+def wiring_point() -> Any:
+    from ingest.records import MeterPoint
+
+    return MeterPoint
+
+
+@pytest.mark.sockets
+def test_a_terminal_that_redials_is_read_on_its_newest_connection(dialled: tuple[Path, int, int]) -> None:
+    home, port, _ = dialled
+    device = terminal()
+
+    async def story(shell: wiring.Shell) -> None:
+        link: Any = shell.engine.links["t1"]
+        (point, *_) = shell.store.read(lambda reader: reader.find(wiring_point(), order="meter_id"))
+        hub = link._hub
+        await hub.door.open()
+        first, second = Caller(device, "127.0.0.1", port, redial_s=60), Caller(device, "127.0.0.1", port)
+        first.start()
+        assert (await link.relay(point)).state is RelayState.CLOSED
+        second.start()
+        while hub.counts["login"] < 2:
+            await asyncio.sleep(0.01)
+        assert hub.counts["replaced"] == 1 and (await link.relay(point)).state is RelayState.CLOSED
+        stranger = Caller(Terminal("020009999", HostTime(), {}), "127.0.0.1", port, redial_s=60)
+        stranger.start()
+        while not hub.counts["unknown_terminal"]:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert stranger.session is not None and stranger.session.denied
+        assert hub.door.callers == 1
+        for caller in (first, second, stranger):
+            await caller.stop()
+        await shell.aclose()
+
+    with wiring.opened(load(Home(home))) as shell:
+        asyncio.run(asyncio.wait_for(story(shell), 60))
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (('protocol = "qgdw376"', 'host = "0.0.0.0"'), "is no terminal"),
+        (('protocol = "qgdw376"', 'host = "0.0.0.0"', 'terminal = "12"'), "is no terminal"),
+        (('protocol = "modbus"', 'host = "h"', f'terminal = "{NAME}"'), "modbus has no terminal"),
+        (('protocol = "qgdw376"', 'host = "/dev/ttyS0"', f'terminal = "{NAME}"'), "needs an address"),
+        (('protocol = "push"', 'host = "h"', "tls = true"), "without TLS"),
+        (('protocol = "qgdw376"', 'host = "h"', f'terminal = "{NAME}"', "silence_s = 5"), "silence_s"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path: Path, lines: tuple[str, ...], words: str) -> None:
+    text = "\n".join(["[[gateway]]", 'name = "g1"', *lines])
+    with pytest.raises(BadConfig) as refused:
+        check(text, Home(tmp_path))
+    assert words in str(refused.value) or words in repr(refused.value.__dict__)
+
+
+def test_two_gateways_cannot_read_one_terminal(tmp_path: Path) -> None:
+    one = f'protocol = "qgdw376"\nhost = "h"\nterminal = "{NAME}"\n'
+    with pytest.raises(BadConfig, match=f"two gateways read terminal {NAME}"):
+        check(f'[[gateway]]\nname = "a"\n{one}[[gateway]]\nname = "b"\n{one}', Home(tmp_path))
