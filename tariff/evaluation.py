@@ -16,6 +16,7 @@ from tariff.lines import energy_lines, line_amounts
 from tariff.model import Book, Spec
 from tariff.plan import Plan, State
 from tariff.slots import Slots
+from tariff.streams import covered
 
 Before = Mapping[str, Ints]
 
@@ -134,10 +135,11 @@ def _parts(plan: Plan, state: State, ident: str) -> Iterable[tuple[Part, Spec]]:
 def _energy(plan: Plan, state: State, ident: str, slots: Slots | None) -> list[Line]:
     found = energy_lines(plan, state, ident)
     result: list[Line] = []
+    used = np.unique(plan.calendar.version).tolist()
     for line, amount in zip(found, line_amounts(plan, found), strict=True):
-        label = plan.book.versions[line.version].label
+        label, versions = plan.book.versions[line.version].label, covered(used, plan.book, ident, line.version)
         result.append(
-            Line(ident, label, (line.version,), line.period, line.tier, line.wh, 3, "kWh", tuple(line.price), amount)
+            Line(ident, label, versions, line.period, line.tier, line.wh, 3, "kWh", tuple(line.price), amount)
         )
     return result + (deferred(plan, state, ident, slots) if slots is not None else [])
 

@@ -43,12 +43,15 @@ def is_gas(book: Book) -> bool:
 def energies(book: Book, calendar: Calendar, litres: Ints) -> Ints:
     """Wh [n, k] of what was counted in the calendar's first k slots; as it is where the book is not one of gas.
 
-    The cumulative since a bill's or version's start is rounded to the Wh; slots are its differences.
+    The cumulative since a bill's or version's start is rounded to the Wh; slots are its differences. It goes on where
+    only an attribute of the account changes.
     """
     if not is_gas(book):
         return litres
     found = np.zeros_like(litres)
-    version = calendar.version[: litres.shape[1]]
+    written = {one.origin: index for index, one in reversed(list(enumerate(book.versions))) if one.origin}
+    first = np.array([written.get(one.origin, index) for index, one in enumerate(book.versions)])
+    version = first[calendar.version[: litres.shape[1]]]
     for index in np.unique(version).tolist():
         rule = book.versions[index].gas
         own = np.flatnonzero(version == index)

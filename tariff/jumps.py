@@ -14,7 +14,7 @@ from tariff.facts import Ints, Line
 from tariff.lines import charges_of, inside_tier, priced
 from tariff.plan import Plan, State
 from tariff.slots import Slots
-from tariff.streams import Stream
+from tariff.streams import Stream, covered
 
 Classes = tuple[Stream, ...]
 NEAR_PERCENT = 90  # of a class's limit: from here on its customer is told
@@ -82,7 +82,8 @@ def deferred(plan: Plan, state: State, ident: str, slots: Slots) -> list[Line]:
             label = plan.book.versions[version].label
             count, unit = np.zeros(state.n, np.int64), "deferred"
             micro = charges_of(plan, -amount)
-            lines.append(Line(ident, label, (version,), "", None, count, 0, unit, ("",) * state.n, micro))
+            versions = covered(np.unique(plan.calendar.version).tolist(), plan.book, ident, version)
+            lines.append(Line(ident, label, versions, "", None, count, 0, unit, ("",) * state.n, micro))
     return lines
 
 

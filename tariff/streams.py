@@ -18,7 +18,7 @@ from tariff.applied import reads
 from tariff.calendar import Calendar, under
 from tariff.components.energy import Class, Energy, Ladder, Prices
 from tariff.dynamic import BLIND, lookup
-from tariff.model import Book
+from tariff.model import Book, Version
 from tariff.spans import days_of, spans_of
 
 Ints = NDArray[Any]
@@ -111,11 +111,11 @@ def compile_streams(book: Book, ident: str, calendar: Calendar, scale: int) -> l
 
 def _by_slot(book: Book, ident: str, calendar: Calendar, scale: int) -> list[Stream]:
     alike: dict[tuple[object, ...], dict[int, Energy]] = {}
-    canon = _canon(book, ident)
+    named = canon(book, ident)
     for index in np.unique(calendar.version):
         spec = book.get(ident, book.versions[int(index)])
         if isinstance(spec, Energy):
-            alone = canon[int(index)] if spec.series_file and not spec.banded else -1  # one exact sum for each version
+            alone = named[int(index)] if spec.series_file and not spec.banded else -1  # one exact sum for each version
             alike.setdefault((alone, *_signature(spec)), {})[int(index)] = spec
     streams: list[Stream] = []
     attributes = {index: dict(version.attributes) for index, version in enumerate(book.versions)}
@@ -124,7 +124,7 @@ def _by_slot(book: Book, ident: str, calendar: Calendar, scale: int) -> list[Str
         silent = {} if first.ladder is None else _others(book, ident, calendar, specs)
         columns = np.flatnonzero(np.isin(calendar.version, [*silent, *specs]))
         seen = dict(sorted({**silent, **specs}.items()))
-        group = _Group(seen, columns, calendar, attributes, canon, scale, _tag(book, first))
+        group = _Group(seen, columns, calendar, attributes, named, scale, _tag(book, first))
         streams += [replace(stream, silent=frozenset(silent)) for stream in _group(group)]
     return streams
 
@@ -140,16 +140,29 @@ def _averaged(book: Book, ident: str, calendar: Calendar, scale: int) -> list[St
     return streams
 
 
-def _canon(book: Book, ident: str) -> dict[int, int]:
-    """The first of neighbouring versions that one version of the text became and that price this component alike."""
+def canon(book: Book, ident: str) -> dict[int, int]:
+    """For each version the one under whose name the lines of this component stand.
+
+    It is the first of neighbours that one version of the text became, that price the component alike, and in which
+    whatever acts on lines (a tax, a minimum, a bank) is the same: else that would not find its own energy.
+    """
     found: dict[int, int] = {}
-    before: tuple[object, ...] = ()
     for index, version in enumerate(book.versions):
-        spec = book.get(ident, version)
-        alike = (version.origin, spec, reads(spec, version) if spec is not None else ())
-        found[index] = found[index - 1] if index and alike == before else index
-        before = alike
+        before = book.versions[index - 1]
+        same = index and version.origin and version.origin == before.origin
+        found[index] = found[index - 1] if same and _alike(version, ident) == _alike(before, ident) else index
     return found
+
+
+def _alike(version: Version, ident: str) -> list[object]:
+    """What must stay for the lines of a component to go on."""
+    return [(one, reads(one, version)) for one in version.components if one.id == ident or hasattr(one, "of")]
+
+
+def covered(plan_versions: list[int], book: Book, ident: str, version: int) -> tuple[int, ...]:
+    """Which of the versions of a plan stand on the lines of ``version``."""
+    names = canon(book, ident)
+    return tuple(index for index in plan_versions if names[index] == version)
 
 
 def _others(book: Book, ident: str, calendar: Calendar, specs: Mapping[int, Energy]) -> dict[int, Energy]:
@@ -339,11 +352,14 @@ def _limit_rows(
             continue
         one = _class(spec, klass)
         own = np.flatnonzero(version == index)
-        keys = [(int(reset[row]), int(month[row]), str(labels[row])) for row in own]
-        for key in dict.fromkeys(keys):
-            rows = own[np.array([other == key for other in keys])]
+        known = dict(_prices(spec, klass))  # what another version's calendar names otherwise is counted, never priced
+        places: dict[tuple[int, int, str], list[int]] = {}
+        for row in own.tolist():
+            if labels[row] in known:
+                places.setdefault((int(reset[row]), int(month[row]), str(labels[row])), []).append(row)
+        for key, rows in places.items():
             values = ladder_limits.select(spec.ladder, key[1], key[2]) if one is None else one.limits
-            found.append((rows, _in_wh(group, index, key[0], values)))
+            found.append((np.array(rows), _in_wh(group, index, key[0], values)))
     return found
 
 

@@ -61,7 +61,8 @@ def price(spec: NetMetering, facts: Facts) -> list[Line]:
         )
     found: list[Line] = []
     expired: Ints = np.zeros(facts.n, np.int64)
-    for label in labels:
+    held = [key.partition("/")[2].partition(":")[0] for key in facts.before if key.startswith(f"{spec.id}/")]
+    for label in dict.fromkeys([*labels, *held]):  # a window that this bill has no hour of keeps its bank
         own = [line for line in lines if line.period == label]
         lots, credits = _net(spec, facts, label, own)
         found += credits
@@ -87,8 +88,8 @@ def _net(spec: NetMetering, facts: Facts, label: str, lines: list[Line]) -> tupl
     slots = facts.intervals(spec)
     lots: banks.Lots = facts.held(_name(spec, label))
     found: list[Line] = []
-    periods = () if spec.by == "total" else _periods(facts, spec, label)
     for version in sorted({line.versions for line in lines}):
+        periods = () if spec.by == "total" else _periods(facts, spec, label, version)
         own = sorted((line for line in lines if line.versions == version), key=lambda line: -(line.tier or 0))
         export = slots.sums("export", version, periods)
         used: Ints = np.array([int(sum(line.quantity[row] for line in own)) for row in range(facts.n)], np.int64)
@@ -99,11 +100,11 @@ def _net(spec: NetMetering, facts: Facts, label: str, lines: list[Line]) -> tupl
     return lots, found
 
 
-def _periods(facts: Facts, spec: NetMetering, label: str) -> tuple[str, ...]:
-    """The calendar's periods behind a label; "*" stands for all that have no label of their own."""
+def _periods(facts: Facts, spec: NetMetering, label: str, versions: tuple[int, ...]) -> tuple[str, ...]:
+    """The calendar's periods behind a label; "*" stands for all that have no label of their own in those versions."""
     if label != "*":
         return (label,)
-    named = {line.period for line in facts.lines if line.id == spec.of}
+    named = {line.period for line in facts.lines if line.id == spec.of and line.versions == versions}
     return tuple(period for period in facts.intervals(spec).calendar.periods if period not in named - {"*"})
 
 

@@ -47,9 +47,10 @@ def factor(ladder: Table, days: Fraction, attributes: Mapping[str, str]) -> Frac
 
 
 def to_wh(kwh: Fraction, ladder: Table) -> int:
-    """Whole Wh, or whole kWh where the ladder says so; halves go up."""
-    if ladder.get("round_limits") == "kWh":
-        return int(rounded(kwh, 0)) * 1000
+    """Whole Wh, or whole kWh where the ladder says so; halves go up unless it says which way."""
+    way = {"kWh": "half_up", "kWh_up": "up", "kWh_down": "down"}.get(ladder.get("round_limits", ""))
+    if way:
+        return int(rounded(kwh, 0, way)) * 1000
     return int(rounded(kwh * 1000, 0))
 
 

@@ -1,5 +1,6 @@
 """A Fraction and a rounding's name go in, the rounded Fraction comes out: integers only, the remainder is compared."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 
@@ -18,15 +19,13 @@ def rounded(value: Fraction, places: int, mode: str = "half_up") -> Fraction:
     return -found if value < 0 else found
 
 
-def split(begin: Fraction, end: Fraction, limits: list[int]) -> list[Fraction]:
+def split(begin: int, end: int, limits: Sequence[int]) -> list[int]:
     """How much of the way from ``begin`` to ``end`` (either way) lies in each tier; a limit belongs below it."""
     parts = []
     for tier in range(len(limits) + 1):
-        low = limits[tier - 1] if tier else None
-        high = limits[tier] if tier < len(limits) else None
         ends = []
         for at in (begin, end):
-            at = at if high is None else min(at, Fraction(high))
-            ends.append(at if low is None else max(at, Fraction(low)))
+            at = at if tier == len(limits) else min(at, limits[tier])
+            ends.append(max(at, limits[tier - 1]) if tier else at)
         parts.append(ends[1] - ends[0])
     return parts

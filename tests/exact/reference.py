@@ -1,7 +1,8 @@
 """The text of a tariff book and rows of energy go in, the lines and total of a bill come out; for tests only.
 
-One slot after the other, one watt-hour rule after the other, in Fractions: no arrays, no code shared with the engine,
-so that the two can only agree by being right (or by sharing a misreading of the page that specifies them).
+One slot after the other, one watt-hour rule after the other, in whole numbers and Fractions: no arrays, no code shared
+with the engine, so that the two can only agree by being right (or by sharing a misreading of the page that specifies
+them).
 """
 
 import tomllib
@@ -12,18 +13,20 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from tests.exact.clock import Clock
-from tests.exact.energy import Energy, Exact
-from tests.exact.kinds import KINDS
+from tests.exact import energy, gas
+from tests.exact.energy import UNITS, Exact, Number
+from tests.exact.frame import Frame
+from tests.exact.kinds import KINDS, Entry
 from tests.exact.numbers import rounded
 
 Table = dict[str, Any]
 Key = tuple[str, str, str, int | None]  # id, version, period, tier
+Left = dict[str, dict[int, Fraction]]  # what bills leave to the next ones, by name and month since year 0
 
 
 @dataclass(frozen=True)
 class Row:
-    """One slot: its start in UTC (naive) and what was counted in Wh and varh."""
+    """One slot: its start in UTC (naive) and what was counted in Wh (of gas: 0.001 m3) and varh."""
 
     start: datetime
     wh: int
@@ -38,20 +41,27 @@ class Result:
     lines: dict[Key, Fraction] = field(default_factory=dict)
     quantity: dict[Key, Fraction] = field(default_factory=dict)
     price: dict[Key, str] = field(default_factory=dict)
-    exact: dict[Key, Fraction] = field(default_factory=dict)
+    energy: set[Key] = field(default_factory=set)
     covers: dict[Key, list[int]] = field(default_factory=dict)
+    included: dict[Key, Fraction] = field(default_factory=dict)
     total: Decimal = Decimal(0)
-    running: list[Fraction] = field(default_factory=list)
+    units: list[Number] = field(default_factory=list)  # of 10**-15
+
+    @property
+    def running(self) -> list[Fraction]:
+        """The exact energy charge after each row."""
+        return [Fraction(one) / UNITS for one in self.units]
 
 
 @dataclass
 class Part:
-    """The versions that write a component alike, and the days of theirs that have gone by and that there are."""
+    """The versions that write a component alike, the days of theirs that have gone by and that there are."""
 
     versions: list[int]
-    labels: list[str]
+    label: str
     days: Fraction
     whole_days: Fraction
+    held: Mapping[str, str]  # the account's attributes
 
 
 class Bill:
@@ -69,113 +79,141 @@ class Bill:
         minutes: int = 0,
     ) -> None:
         """``series`` maps a file's name to its value by UTC slot start; ``carried`` is Wh on every open ladder."""
-        self.book = tomllib.loads(text)
-        self.clock = Clock(self.book)
-        self.span, self.carried, self.series = span, carried, series or {}
-        self.minutes = minutes or (rows[1].start - rows[0].start) // timedelta(minutes=1)
+        book = tomllib.loads(text)
+        minutes = minutes or (rows[1].start - rows[0].start) // timedelta(minutes=1)
+        inside = [row for row in rows if span[0] <= row.start < span[1]]
+        highest = rounded(Fraction(max((row.wh for row in inside), default=0) * 60, minutes * 1000), 6)
+        largest = str(Decimal(highest.numerator) / Decimal(highest.denominator))
+        given = {"demand_kw": largest, **book.get("attributes", {}), **(attributes or {})}
+        self._of(Frame(book, span, minutes, given, series), rows, carried, {})
+
+    @classmethod
+    def of(cls, frame: Frame, rows: list[Row], *, left: Left | None = None) -> "Bill":
+        """A bill of a frame that others share, after earlier bills ``left`` something."""
+        bill = cls.__new__(cls)
+        bill._of(frame, rows, 0, left or {})
+        return bill
+
+    def _of(self, frame: Frame, rows: list[Row], carried: int, left: Left) -> None:
+        self.frame, self.carried, self.minutes = frame, carried, frame.minutes
+        self.before = left
         known = {row.start: row for row in rows}
-        count = (span[1] - span[0]) // timedelta(minutes=self.minutes)
-        starts = [span[0] + timedelta(minutes=self.minutes * slot) for slot in range(count)]
-        self.rows = [known.get(start, Row(start, 0)) for start in starts]
-        self.history = sorted((row for row in rows if row.start < span[0]), key=lambda row: row.start)
-        self.taken = self.rows
-        self.attributes = {**self.book.get("attributes", {}), **(attributes or {})}
-        self.attributes.setdefault("demand_kw", self._largest())
-        self.decimals = self.book.get("decimals", 2)
-        self.mode = self.book.get("rounding", "half_up")
-        self.days = self.days_of(self.rows)
-        self.used = sorted({self.clock.version(row.start) for row in self.rows})
-
-    def _largest(self) -> str:
-        highest = rounded(Fraction(max(row.wh for row in self.rows) * 60, self.minutes * 1000), 6)
-        return str(Decimal(highest.numerator) / Decimal(highest.denominator))
-
-    def days_of(self, rows: list[Row], versions: list[int] | None = None) -> Fraction:
-        """Days that the rows of some versions make: a day of 23 hours is as long as any other."""
-        lengths: dict[int, int] = {}
-        for row in rows:
-            if versions is None or self.clock.version(row.start) in versions:
-                minutes = self.clock.day_minutes(self.clock.local(row.start).date())
-                lengths[minutes] = lengths.get(minutes, 0) + self.minutes
-        return sum((Fraction(total, minutes) for minutes, total in lengths.items()), Fraction(0))
+        self.rows = gas.converted([known.get(start) or Row(start, 0) for start in frame.starts], frame)
+        before = sorted((row for row in rows if row.start < frame.span[0]), key=lambda row: row.start)
+        self.history = gas.converted(before, frame)
+        self.decimals = frame.book.get("decimals", 2)
+        self.mode = frame.book.get("rounding", "half_up")
+        self.once = frame.book.get("round_lines", "line") == "total"
+        self.days = frame.days
+        first = frame.local[0]
+        self.month = first.year * 12 + first.month - 1
+        end = frame.clock.local(frame.span[1])
+        begun = {one.date() for one in frame.local} | ({end.date()} if (end.hour, end.minute) == (0, 0) else set())
+        self.begins = {f"{day:%m-%d}" for day in begun - {first.date()}}
 
     def run(self, count: int | None = None) -> Result:
         """All lines in bill order, as if the period ended after ``count`` rows."""
         taken = len(self.rows) if count is None else count
-        self.taken = self.rows[:taken]
-        result = Result(running=[Fraction(0)] * taken)
-        for ident in self.idents():
-            if self._kind(ident) == "energy":
+        self.taken, self.closing = self.rows[:taken], taken == len(self.rows)
+        self.left: Left = {name: dict(lots) for name, lots in self.before.items()}
+        self.seen: dict[str, list[tuple[int, str]]] = {}
+        result = Result(units=[0] * taken)
+        for ident in self.frame.idents():
+            if self.frame.kind(ident) == "energy":
                 self._energy(ident, taken, result)
             else:
                 self._other(ident, result)
+        if self.once:
+            self._round_once(result)
         total = sum(result.lines.values(), Fraction(0))
-        if self.book.get("total_decimals") is not None:
-            total = rounded(total, self.book["total_decimals"], self.mode)
+        if self.frame.book.get("total_decimals") is not None:
+            total = rounded(total, self.frame.book["total_decimals"], self.mode)
         result.total = Decimal(total.numerator) / Decimal(total.denominator)
         return result
 
-    def idents(self) -> list[str]:
-        """Ids of the components of the versions in force, in the order in which the book first writes them."""
-        return list(dict.fromkeys(one["id"] for index in self.used for one in self.clock.versions[index]["component"]))
+    def line(self, amount: Fraction) -> Fraction:
+        """An amount as a line prints it; exact where only the total is rounded."""
+        return amount if self.once else rounded(amount, self.decimals, self.mode)
 
-    def _kind(self, ident: str) -> str:
-        specs = [one for index in self.used for one in self.clock.versions[index]["component"] if one["id"] == ident]
-        return str(specs[0]["kind"])
+    def entry(self, amount: Fraction, **more: Any) -> Entry:
+        """A line of another kind of component."""
+        return Entry(amount, **more)
 
     def energies(self) -> list[str]:
         """Ids of the energy components."""
-        return [ident for ident in self.idents() if self._kind(ident) == "energy"]
+        return [ident for ident in self.frame.idents() if self.frame.kind(ident) == "energy"]
 
     def exact(self, ident: str, count: int) -> Exact:
         """The energy component ``ident`` after ``count`` rows."""
-        return Energy(self, ident).exact(count)
+        return energy.exact(self.frame, ident, self, count)
+
+    def group(self, ident: str, label: int) -> list[int]:
+        """The versions in force whose energy stands on lines of version ``label``."""
+        return [index for index in self.frame.used if self.frame.label_of(ident)[index] == label]
 
     def _energy(self, ident: str, taken: int, result: Result) -> None:
         exact = self.exact(ident, taken)
-        result.running = [one + more for one, more in zip(result.running, exact.running, strict=True)]
+        self.seen[ident] = list(exact.order)
+        result.units = [one + more for one, more in zip(result.units, exact.running, strict=True)]
         total = printed = Fraction(0)
-        periods = list(dict.fromkeys([*exact.periods, *(period for _, period, _ in exact.amount)]))
-        for place in sorted(exact.amount, key=lambda place: (place[0], periods.index(place[1]), place[2])):
+        last = len(exact.order)
+        order = {place: (place[0], exact.order.get(place[:2], last), place[2]) for place in exact.amount}
+        for place in sorted(exact.amount, key=order.__getitem__):
             version, period, tier = place
-            key = (ident, self.clock.versions[version]["from"], period, tier)
-            result.exact[key] = exact.amount[place]
-            result.quantity[key] = exact.wh[place] / 1000
+            key = (ident, self.frame.versions[version]["from"], period, tier)
+            result.energy.add(key)
+            result.quantity[key] = Fraction(exact.wh[place]) / 1000
             result.price[key] = exact.price[place]
-            result.covers[key] = [version]
-            if self.book.get("round_lines", "line") == "line":
-                result.lines[key] = rounded(exact.amount[place], self.decimals, self.mode)
+            result.covers[key] = self.group(ident, version)
+            amount = Fraction(exact.amount[place]) / UNITS
+            if self.frame.book.get("round_lines", "line") != "component":
+                result.lines[key] = self.line(amount)
                 continue
-            total += exact.amount[place]
-            result.lines[key] = rounded(total, self.decimals, self.mode) - printed
+            total += amount
+            result.lines[key] = self.line(total) - printed
             printed += result.lines[key]
 
     def parts(self, ident: str) -> list[tuple[Table, Part]]:
         """Neighbouring versions that write the component alike are one; others bear their days."""
-        groups: list[tuple[Table, list[int]]] = []
-        for index in self.used:
-            spec = next((one for one in self.clock.versions[index]["component"] if one["id"] == ident), None)
-            if spec is None:
+        frame = self.frame
+        groups: list[list[int]] = []
+        for index in frame.used:
+            if frame.spec(ident, index) is None:
                 continue
-            if groups and groups[-1][0] == spec:
-                groups[-1][1].append(index)
+            if groups and frame.alike(ident, groups[-1][-1], index):
+                groups[-1].append(index)
             else:
-                groups.append((spec, [index]))
+                groups.append([index])
         found = []
-        for spec, versions in groups:
-            labels = [self.clock.versions[index]["from"] for index in versions]
-            days = self.days_of(self.taken, versions)
-            found.append((spec, Part(versions, labels, days, self.days_of(self.rows, versions))))
-        return [(spec, part) for spec, part in found if part.days]
+        for versions in groups:
+            spec, version = frame.spec(ident, versions[0]), frame.versions[versions[0]]
+            assert spec is not None
+            days = frame.days_of(len(self.taken), versions)
+            whole = frame.days_of(len(self.rows), versions)
+            found.append((spec, Part(versions, version["from"], days, whole, version["held"])))
+        changes = frame.book.get("price_change") == "average_per_day"
+        return [(spec, part) for spec, part in found if part.days or changes]
 
     def _other(self, ident: str, result: Result) -> None:
         for spec, part in self.parts(ident):
-            for tier, quantity, amount in KINDS[spec["kind"]](self, spec, part, result):
-                key = (ident, part.labels[0], "", tier)
-                result.lines[key] = rounded(amount, self.decimals, self.mode)
-                result.covers[key] = part.versions
-                if quantity is not None:
-                    result.quantity[key] = quantity
+            for entry in KINDS[spec["kind"]](self, spec, part, result):
+                label, versions = entry.of or (part.label, part.versions)
+                key = (ident, label, entry.period, entry.tier)
+                result.lines[key] = self.line(entry.amount)
+                result.covers[key] = versions
+                if entry.included:
+                    result.included[key] = self.line(entry.included)
+                if entry.quantity is not None:
+                    result.quantity[key] = entry.quantity
+
+    def _round_once(self, result: Result) -> None:
+        """Lines whose sum is the exact total, rounded once, wherever one stops."""
+        exact = printed = Fraction(0)
+        for key in result.lines:
+            exact += result.lines[key]
+            result.lines[key] = rounded(exact, self.decimals, self.mode) - printed
+            printed += result.lines[key]
+        result.included = {key: rounded(one, self.decimals, self.mode) for key, one in result.included.items()}
 
     def base(self, spec: Table, part: Part, result: Result) -> Fraction:
         """The rounded lines that a component acts on: of each, the share of its days that lies in the part."""
@@ -183,11 +221,14 @@ class Bill:
         for key, amount in result.lines.items():
             if spec.get("of") and key[0] not in spec["of"]:
                 continue
-            inside = [index for index in result.covers[key] if index in part.versions]
-            if inside == result.covers[key]:
+            covers = result.covers[key]
+            inside = [index for index in covers if index in part.versions]
+            days = self.frame.days_of(len(self.taken), covers)
+            if not inside:
+                continue
+            if inside == covers or not days:
                 total += amount
-            elif inside:
-                total += rounded(
-                    amount * self.days_of(self.taken, inside) / self.days_of(self.taken, result.covers[key]), 6
-                )
+                continue
+            share = amount * self.frame.days_of(len(self.taken), inside) / days
+            total += share if self.once else rounded(share, 6)
         return total

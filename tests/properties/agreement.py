@@ -1,126 +1,164 @@
-"""A random tariff and reads go through the engine and through the naive reference; whatever differs is an error."""
+"""A random tariff and accounts' reads go through the engine and the naive reference; whatever differs is an error."""
 
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from random import Random
+from typing import Any
 
 import numpy as np
 
 from tariff import book as books
-from tariff import calendar, money, rating, statement
+from tariff import evaluation, money, rating, statement
+from tariff.facts import Facts
 from tariff.model import Book
 from tariff.records import Bill as EngineBill
+from tariff.slots import Slots
+from tariff.usage import placed
+from tests.exact.energy import UNITS
+from tests.exact.frame import Frame
+from tests.exact.numbers import rounded
 from tests.exact.reference import Bill as Naive
 from tests.exact.reference import Key, Result, Row
-from tests.properties.tariffs import STARTS, Tariff
+from tests.properties.loads import Load
+from tests.properties.tariffs import Tariff
 
 Lines = dict[Key, Fraction]
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Rules:
+    """One tariff, read by both: once, however many accounts it has."""
+
+    def __init__(self, tariff: Tariff) -> None:
+        """Parse the text."""
+        self.tariff, self.table = tariff, tomllib.loads(tariff.text)
+        self.book: Book = books.load(tariff.text, "random", series=tariff.files)
 
 
 @dataclass(frozen=True)
-class Load:
-    """Energy of one account in the slots of some local days from ``start`` on; slots that are not named are empty."""
-
-    start: str
-    days: int
-    minutes: int
-    rows: tuple[tuple[int, int, int, int], ...]  # slot, Wh, export Wh, varh
-    attributes: tuple[tuple[str, str], ...] = ()
-
-    def span(self, zone: str) -> tuple[datetime, datetime]:
-        """The bill's span in UTC."""
-        first = datetime.fromisoformat(self.start)
-        return calendar.to_utc(first, zone), calendar.to_utc(first + timedelta(days=self.days), zone)
-
-
-def load(seed: int, minutes: int) -> Load:
-    """A few busy slots among empty ones, near a turn of month, year or clock; the same for the same seed."""
-    pick = Random(seed)
-    days = pick.randint(1, {60: 3, 30: 2, 15: 1}[minutes])
-    rows: dict[int, tuple[int, int, int]] = {}
-    for _ in range(pick.randint(1, 24)):
-        wh = pick.choice([pick.randint(0, 9000), pick.choice([0, 500, 1000, 2500, 5000, 10_000])])
-        rows[pick.randrange(days * 1440 // minutes)] = (wh, pick.choice([0, 0, 1, 700, 5000]), pick.randint(0, 4000))
-    known = {"household": ["2", "5", "7"], "poor": ["yes", "no"], "meters": ["1", "2", "3"]}
-    attributes = {name: pick.choice(choices) for name, choices in known.items()}
-    if pick.random() < 0.25:
-        attributes["demand_kw"] = pick.choice(["3.5", "0.25"])
-    if pick.random() < 0.25:
-        attributes["demand_register_kw"] = pick.choice(["3.125", "0.4"])
-    busy = tuple((slot, *rows[slot]) for slot in sorted(rows))
-    return Load(pick.choice(STARTS), days, minutes, busy, tuple(attributes.items()))
-
-
 class Case:
-    """One tariff and one load, ready for both."""
+    """One tariff and the reads of some accounts with the same attributes, in one span."""
 
-    def __init__(self, tariff: Tariff, load: Load) -> None:
-        """Read the book; place the load on the slots of its span."""
-        self.tariff, self.load, self.minutes = tariff, load, load.minutes
-        self.book: Book = books.load(tariff.text, "random", series=tariff.files)
-        self.start, self.end = load.span(self.book.zone)
-        self.step = timedelta(minutes=load.minutes)
-        self.slots = (self.end - self.start) // self.step
-        self.attributes = dict(load.attributes)
-        counts = np.zeros((3, self.slots), np.int64)
-        for slot, wh, export, varh in load.rows:
-            if slot < self.slots:
-                counts[:, slot] = wh, export, varh
-        self.wh, self.export, self.varh = counts
-        self.rows = [
-            Row(self.start + self.step * slot, *(int(one) for one in counts[:, slot])) for slot in range(self.slots)
-        ]
-        self.ends = np.array([row.start + self.step for row in self.rows], "datetime64[ms]")
+    rules: Rules
+    load: Load
 
-    def naive(self) -> Naive:
-        """The reference of this bill."""
-        return Naive(
-            self.tariff.text,
-            (self.start, self.end),
-            self.rows,
-            attributes=self.attributes,
-            series=self.tariff.series,
-            minutes=self.minutes,
-        )
+    @cached_property
+    def span(self) -> tuple[Any, Any]:
+        """The bill's span in UTC."""
+        return self.load.span(self.rules.book.zone)
 
-    def bill(self) -> EngineBill:
-        """The engine's bill."""
+    @cached_property
+    def counts(self) -> Array:
+        """[accounts, 3, slots] Wh, export Wh and varh."""
+        found = np.zeros((len(self.load.accounts), 3, self.load.slots), np.int64)
+        for account, rows in enumerate(self.load.accounts):
+            for slot, *counted in rows:
+                found[account, :, slot] = counted
+        return found
+
+    @cached_property
+    def ends(self) -> Array:
+        """Ends of all slots."""
+        step = np.timedelta64(self.load.minutes, "m")
+        return np.datetime64(self.span[0], "m") + step * np.arange(1, self.load.slots + 1)
+
+    def usage(self, account: int = 0, order: Array | None = None) -> statement.Usage:
+        """One account's intervals, in some order, some of them left out."""
+        chosen = np.arange(self.load.slots) if order is None else order
+        wh, export, varh = self.counts[account][:, chosen]
+        return statement.Usage(self.ends[chosen], wh, self.load.minutes, export, varh)
+
+    @cached_property
+    def attributes(self) -> dict[str, str]:
+        """The accounts' attributes; a ladder per kW needs the first account's largest."""
+        usage, given = self.usage(), dict(self.load.attributes)
+        found = statement.with_demand(self.rules.book, usage, self.span, given)
+        return dict(found or {})
+
+    @cached_property
+    def plan(self) -> rating.Plan:
+        """The compiled plan, one for all accounts."""
+        return rating.compile(self.rules.book, *self.span, self.load.minutes, self.attributes)
+
+    @cached_property
+    def frame(self) -> Frame:
+        """What the reference knows of the slots, once for all accounts."""
+        return Frame(self.rules.table, self.span, self.load.minutes, self.attributes, self.rules.tariff.series)
+
+    def naive(self, account: int = 0, *, rows: dict[int, Row] | None = None) -> Naive:
+        """The reference of one account; ``rows`` by slot instead of the load's."""
+        if rows is None:
+            rows = {slot: Row(self.frame.starts[slot], *counted) for slot, *counted in self.load.accounts[account]}
+        return Naive.of(self.frame, list(rows.values()))
+
+    def bill(self, account: int = 0, order: Array | None = None) -> EngineBill:
+        """The engine's bill, from intervals in some order."""
+        usage = self.usage(account, order)
         return statement.bill(
-            self.book,
+            self.rules.book,
             "A",
-            self.start,
-            self.end,
-            self.ends,
-            self.wh,
-            minutes=self.minutes,
+            *self.span,
+            usage.ends,
+            usage.wh,
+            minutes=usage.minutes,
             attributes=self.attributes,
-            export_wh=self.export,
-            reactive_varh=self.varh,
+            export_wh=usage.export_wh,
+            reactive_varh=usage.reactive_varh,
         )
 
-    def accrued(self, slots: int) -> Fraction:
-        """The engine's amount so far after some slots."""
+    def accrued(self, usage: statement.Usage, slots: int) -> Fraction:
+        """The engine's amount so far after some slots, from what is known of them."""
         micro = statement.accrued(
-            self.book,
-            self.start,
-            self.start + self.step * slots,
-            self.end,
-            self.ends,
-            self.wh,
-            minutes=self.minutes,
+            self.rules.book,
+            self.span[0],
+            self.span[0] + timedelta(minutes=self.load.minutes * slots),
+            self.span[1],
+            usage.ends,
+            usage.wh,
+            minutes=usage.minutes,
             attributes=self.attributes,
-            export_wh=self.export,
-            reactive_varh=self.varh,
+            export_wh=usage.export_wh,
+            reactive_varh=usage.reactive_varh,
         )
         return Fraction(micro, 10**6)
 
-    def plan(self) -> rating.Plan:
-        """The compiled plan, as a bill has it."""
-        usage = statement.Usage(self.ends, self.wh, self.minutes, self.export, self.varh)
-        attributes = statement.with_demand(self.book, usage, (self.start, self.end), self.attributes)
-        return rating.compile(self.book, self.start, self.end, self.minutes, attributes)
+    def energies(self) -> tuple[Array, Array]:
+        """[accounts, slots] what the kernel is given: Wh (of gas converted) and export."""
+        wh = np.concatenate([statement_wh(self, account) for account in range(len(self.load.accounts))])
+        return wh, self.counts[:, 1]
+
+    def batch(self, cuts: list[int]) -> tuple[Facts, Array]:
+        """All accounts' lines at once, their slots taken in pieces; and F(t) where the plan has it slot by slot."""
+        wh, export = self.energies()
+        plan, state = self.plan, self.plan.zero(len(wh))
+        pieces: list[Array] = []
+        room = rating.Room()
+        for low, high in zip([0, *cuts], [*cuts, plan.slots], strict=True):
+            part = slice(low, high)
+            if plan.whole:
+                state = rating.settle(plan, state, low, wh[:, part], export[:, part])
+                continue
+            state, running = rating.advance(plan, state, low, wh[:, part], export[:, part], spent=True, room=room)
+            pieces.append(running.copy())
+        slots = Slots(plan.calendar, wh, export, self.counts[:, 2])
+        reactive = self.counts[:, 2].sum(axis=1)
+        facts = evaluation.facts_of(plan, state, slots=slots, reactive_varh=reactive)
+        return facts, np.concatenate(pieces, axis=1) if pieces else np.zeros((len(wh), 0), object)
+
+
+def statement_wh(case: Case, account: int) -> Array:
+    """[1, slots] Wh of one account as a bill places them."""
+    return placed(case.plan, case.usage(account), case.span[1])[0]
+
+
+def expected(result: Result) -> Lines:
+    """The reference's lines that are not empty."""
+    return {key: amount for key, amount in result.lines.items() if amount}
 
 
 def printed(bill: EngineBill) -> Lines:
@@ -135,30 +173,62 @@ def printed(bill: EngineBill) -> Lines:
     return {key: amount for key, amount in found.items() if amount}
 
 
-def expected(result: Result) -> Lines:
-    """The reference's lines that are not empty."""
-    return {key: amount for key, amount in result.lines.items() if amount}
-
-
-def quantities(bill: EngineBill, result: Result) -> None:
-    """Quantities of energy and kW are what the reference counted."""
-    for line in bill.lines:
+def of_batch(facts: Facts, row: int) -> tuple[Lines, Lines, Lines]:
+    """One account's amounts, taxes inside them, and quantities of kWh, kvarh and kW by key."""
+    found: tuple[Lines, Lines, Lines] = ({}, {}, {})
+    for line in facts.lines:
         key = (line.id, line.version, line.period, line.tier)
-        if line.unit in ("kWh", "kW") and key in result.quantity:
-            wanted = result.quantity[key]
-            assert abs(Fraction(line.quantity) - wanted) <= Fraction(1, 2 * 10**9), key
-            if (wanted * 10**6).denominator == 1:
-                assert Fraction(line.quantity) == wanted, key
+        amount = Fraction(int(line.amount_micro[row]), 10**6)
+        assert key not in found[0], f"two lines {key}"
+        if amount:
+            found[0][key] = amount
+        if line.included_micro is not None and line.included_micro[row]:
+            found[1][key] = Fraction(int(line.included_micro[row]), 10**6)
+        if line.unit in ("kWh", "kvarh", "kW"):
+            found[2][key] = Fraction(line.quantity[row]) / 10**line.quantity_scale
+    return found
 
 
-def check_bill(case: Case) -> tuple[EngineBill, Naive, Result]:
-    """Lines, quantities and total are equal."""
-    bill, naive = case.bill(), case.naive()
+def check_batch(case: Case, pick: Random) -> Iterator[Result]:
+    """Every account's lines, taxes, quantities, total and charge after every slot are the reference's."""
+    cuts = sorted(pick.sample(range(1, case.load.slots), min(pick.randint(0, 4), case.load.slots - 1)))
+    facts, running = case.batch(cuts)
+    totals = evaluation.totals(case.rules.book, facts.lines)
+    for row in range(len(case.load.accounts)):
+        result = case.naive(row).run()
+        lines, included, quantity = of_batch(facts, row)
+        assert lines == expected(result)
+        assert included == {key: amount for key, amount in result.included.items() if amount}
+        for key, wanted in result.quantity.items():
+            assert quantity.get(key, wanted) == wanted, key
+        assert Fraction(int(totals[row]), 10**6) == Fraction(result.total)
+        if not case.plan.whole:
+            scale = UNITS // 10**case.plan.scale
+            assert [int(one) * scale for one in running[row]] == result.units
+        yield result
+
+
+def check_bill(case: Case, order: Array | None = None, account: int = 0) -> tuple[EngineBill, Naive, Result]:
+    """One printed bill, from intervals in any order: lines and total are equal."""
+    bill, naive = case.bill(account, order), case.naive(account)
     result = naive.run()
     assert printed(bill) == expected(result)
-    quantities(bill, result)
     assert Decimal(money.format(bill.total_micro, 0)) == result.total
     rounding = [line.amount_micro for line in bill.lines if line.id == "rounding"]
     assert sum(line.amount_micro for line in bill.lines) == bill.total_micro
     assert len(rounding) == (sum(expected(result).values(), Fraction(0)) != Fraction(result.total))
     return bill, naive, result
+
+
+def check_rows(case: Case, result: Result, account: int = 0) -> None:
+    """Rows of charges add up to the energy lines, and F of ladders that look at a whole span is right at the end."""
+    wh, export = case.energies()
+    rated = rating.rate(case.plan, wh[account : account + 1], export=export[account : account + 1])
+    energy = sum((result.lines[key] for key in result.energy), Fraction(0))
+    assert Fraction(int(rated.amount_micro.sum()), 10**6) == energy
+    if case.plan.whole and case.rules.book.round_lines != "total":
+        naive = case.naive(account)
+        naive.run()
+        exact = [naive.exact(ident, case.load.slots) for ident in naive.energies()]
+        wanted = sum((Fraction(amount, UNITS) for one in exact for amount in one.amount.values()), Fraction(0))
+        assert Fraction(int(rated.exact[0, -1]), 10**rated.scale) == rounded(wanted, rated.scale)

@@ -10,18 +10,21 @@ from hypothesis import strategies as st
 
 from tests.cases.toml_text import document
 from tests.properties import energies, levies
+from tests.properties.choices import Choices, strategy
 
 Table = dict[str, Any]
+STARTS = ("2025-03-29", "2024-12-30", "2025-10-25", "2025-06-29", "2024-02-28", "2025-04-03")
+SEARCHED = 3  # local days from a start in which bills lie
 ZONES = (
-    "Australia/Lord_Howe",  # half an hour of daylight saving: its days are no whole hours
+    "UTC",
     "Asia/Shanghai",
     "Europe/London",
     "America/New_York",
     "Asia/Kolkata",
-    "UTC",
     "Africa/Cairo",
     "Asia/Kathmandu",
     "Pacific/Auckland",
+    "Australia/Lord_Howe",  # half an hour of daylight saving: its days are no whole hours
 )
 SECOND_VERSIONS = (
     "2025-03-30",
@@ -31,6 +34,9 @@ SECOND_VERSIONS = (
     "2024-02-29T12:00",
     "2025-03-30T01:45",
 )
+DATES = ("03-29..04-01", "12-31..01-01", "2025-03-30", "10-26", "2024-12-01..2025-01-01", "06-30")
+HOLIDAYS = ["2025-03-30", "2025-01-01", "2025-10-26", "2024-02-29", "2025-04-01"]
+EDGES = tuple(f"{hour:02d}:{part}" for hour in range(24) for part in ("00", "00", "30", "15"))
 
 
 @dataclass(frozen=True)
@@ -46,111 +52,133 @@ class Tariff:
         return "".join(f"{at.isoformat()}Z,{value}\n" for at, value in self.series[name].items()).encode()
 
 
-@st.composite
-def tariffs(draw: st.DrawFn, minutes: int = 60, *, rising: bool = False) -> Tariff:
-    """A tariff for intervals of ``minutes``; ``rising`` ones cost more the more is used, so that money buys energy."""
+def tariffs(minutes: int = 60, *, rising: bool = False) -> st.SearchStrategy[Tariff]:
+    """Tariffs for intervals of ``minutes``; ``rising`` ones cost more the more is used, so that money buys energy."""
+    return strategy(tariff, minutes, rising=rising)
+
+
+def tariff(pick: Choices, minutes: int = 60, *, rising: bool = False) -> Tariff:
+    """One tariff."""
     table: Table = {
         "currency": "XXX",
-        "zone": draw(st.sampled_from(ZONES if minutes < 60 else ZONES[1:])),
-        "decimals": draw(st.sampled_from([2, 2, 0, 3, 6])),
-        "rounding": draw(st.sampled_from(["half_up", "half_up", "half_even", "down", "up"])),
-        "round_lines": draw(st.sampled_from(["line", "line", "component"])),
+        "zone": pick.one(ZONES if minutes < 60 else ZONES[:-1]),
+        "decimals": pick.one((2, 2, 0, 3, 6)),
+        "rounding": pick.one(("half_up", "half_up", "half_even", "down", "up")),
+        "round_lines": pick.one(("line", "line", "component", "total")),
         "attributes": {"kva": "2.5", "phases": "3", "demand_history_kw": "1.5,4.25,2"},
     }
-    if draw(st.integers(0, 2)) == 0:
-        table["total_decimals"] = draw(st.integers(0, 2))
-    shapes = draw(st.lists(st.sampled_from(energies.RISING if rising else energies.SHAPES), min_size=1, max_size=2))
-    first = draw(versions("2020-01-01", shapes, minutes=minutes, rising=rising))
-    table["version"] = [first]
-    later = [] if rising else draw(st.lists(st.sampled_from(SECOND_VERSIONS), unique=True, max_size=2))
-    for start in sorted(later):
-        table["version"].append(draw(changed(table["version"][-1], start, minutes)))
-    names = {one.get("series"): one for version in table["version"] for one in version["component"] if "series" in one}
-    series = {name: draw(values(spec, table["zone"])) for name, spec in sorted(names.items())}
+    if pick.rarely(3):
+        table["total_decimals"] = pick.number(0, 2)
+    later = [] if rising else sorted(pick.some(SECOND_VERSIONS, 0, 2))
+    averaged = bool(later) and pick.rarely(5)
+    if averaged:
+        table["price_change"] = "average_per_day"
+    shapes = [pick.one(energies.RISING if rising else energies.SHAPES) for _ in range(pick.number(1, 2))]
+    gas = not rising and pick.rarely(8)
+    first = version(pick, "2020-01-01", shapes, levies.Room([], minutes, rising, netted=not averaged))
+    table["version"] = [first | gas_of(pick) if gas else first]
+    for start in later:
+        one = changed(pick, table["version"][-1], start, levies.Room([], minutes, netted=not averaged))
+        table["version"].append(one | gas_of(pick) if gas else one)
+    names = {one.get("series"): one for one in first["component"] if "series" in one}
+    series = {name: values(pick, spec, table["zone"]) for name, spec in sorted(names.items())}
     return Tariff(document(table), minutes, series)
 
 
-@st.composite
-def calendars(draw: st.DrawFn) -> Table:
+def gas_of(pick: Choices) -> Table:
+    """A conversion of gas."""
+    return {"gas": {"correction": pick.one(("1", "1.02264")), "calorific_mj": pick.one(("39.3", "38.1"))}}
+
+
+def calendar(pick: Choices) -> Table:
     """Windows, holidays and a default period; empty for a tariff of one period."""
-    if draw(st.integers(0, 2)) == 0:
+    if pick.rarely(3):
         return {}
-    windows = [draw(window(name)) for name in draw(st.lists(st.sampled_from(["peak", "flat", "sharp"]), max_size=4))]
+    windows = [window(pick, pick.one(("peak", "flat", "sharp"))) for _ in range(pick.number(0, 4))]
     table: Table = {"default_period": "valley", "window": windows}
-    if draw(st.booleans()):
-        table["holidays"] = ["2025-03-30", "2025-01-01", "2025-10-26", "2024-02-29", "2025-04-01"]
-        periods = ["valley", *(one["period"] for one in windows)]
-        turned: list[Any] = [None, 6, 7, *periods]
-        if (holiday := draw(st.sampled_from(turned))) is not None:
-            table["holiday_as"] = holiday
+    if pick.rarely(2):
+        table["holidays"] = HOLIDAYS
+        turned = pick.one([None, 6, 7, "valley", *(one["period"] for one in windows)])
+        if turned is not None:
+            table["holiday_as"] = turned
     return table
 
 
-@st.composite
-def window(draw: st.DrawFn, period: str) -> Table:
+def window(pick: Choices, period: str) -> Table:
     """One window: any of its tests may be there."""
     table: Table = {"period": period}
-    if draw(st.booleans()):
-        edges = st.sampled_from([f"{hour:02d}:{part}" for hour in range(24) for part in ("00", "00", "30", "15")])
-        table["from"], table["to"] = draw(edges), draw(st.one_of(edges, st.just("24:00")))
-    if draw(st.integers(0, 2)) == 0:
-        table["days"] = draw(st.lists(st.integers(1, 7), unique=True, min_size=1, max_size=4))
-    if draw(st.integers(0, 3)) == 0:
-        table["months"] = draw(st.lists(st.integers(1, 12), unique=True, min_size=1, max_size=8))
-    if draw(st.integers(0, 3)) == 0:
-        spans = ["03-29..04-01", "12-31..01-01", "2025-03-30", "10-26", "2024-12-01..2025-01-01", "06-30"]
-        table["dates"] = draw(st.lists(st.sampled_from(spans), unique=True, min_size=1, max_size=2))
-    if draw(st.integers(0, 4)) == 0:
-        table["holidays"] = draw(st.booleans())
+    if pick.rarely(2):
+        table["from"], table["to"] = pick.one(EDGES), pick.one((*EDGES, "24:00", "24:00"))
+    if pick.rarely(3):
+        table["days"] = pick.some(range(1, 8), 1, 4)
+    if pick.rarely(4):
+        table["months"] = pick.some(range(1, 13), 1, 8)
+    if pick.rarely(4):
+        table["dates"] = pick.some(DATES, 1, 2)
+    if pick.rarely(5):
+        table["holidays"] = pick.rarely(2)
     return table
 
 
-@st.composite
-def versions(draw: st.DrawFn, start: str, shapes: list[str], *, minutes: int, rising: bool = False) -> Table:
+def periods_of(version: Table) -> list[str]:
+    """The periods that a version's calendar may give."""
+    return list(dict.fromkeys([version.get("default_period", "*"), *(w["period"] for w in version.get("window", []))]))
+
+
+def version(pick: Choices, start: str, shapes: list[str], room: levies.Room) -> Table:
     """A version whose energy components have the given shapes, with what comes after energy."""
-    version: Table = {"from": start, **draw(calendars())}
-    version["component"] = draw(components(version, shapes, minutes=minutes, rising=rising))
-    return version
-
-
-@st.composite
-def components(draw: st.DrawFn, version: Table, shapes: list[str], *, minutes: int, rising: bool) -> list[Table]:
-    """Energy first, then what acts on it."""
-    names = list(dict.fromkeys([version.get("default_period", "*"), *(w["period"] for w in version.get("window", []))]))
+    table: Table = {"from": start, **calendar(pick)}
+    names = periods_of(table)
     found = [
-        draw(energies.energy(ident, shape, names, rising=rising))
+        energies.energy(pick, ident, shape, names, rising=room.rising)
         for ident, shape in zip(("energy", "rider"), shapes, strict=False)
     ]
-    after = draw(levies.levies([one["id"] for one in found], names, minutes=minutes, rising=rising))
+    single = single_price(found[0])
+    netted = room.netted and nettable(found[0])
+    room = levies.Room(names, room.minutes, room.rising, single, netted)
+    after = levies.levies(pick, [one["id"] for one in found], room)
     known = [one["id"] for one in [*found, *after]]
-    return found + [levies.fitted(one, known, names, found[0]) for one in after]
+    table["component"] = found + [levies.fitted(one, known, names, found[0]) for one in after]
+    return table
 
 
-@st.composite
-def changed(draw: st.DrawFn, before: Table, start: str, minutes: int) -> Table:
+def single_price(energy: Table) -> bool:
+    """Whether all kWh stand under one period."""
+    classes = energy.get("ladder", {}).get("classes", [energy])
+    return all(isinstance(one.get("prices"), list) for one in classes)
+
+
+def nettable(energy: Table) -> bool:
+    """Whether export may take back the component's kWh: each has one price, whatever class the total reaches."""
+    return "series" not in energy and "classes" not in energy.get("ladder", {})
+
+
+def changed(pick: Choices, before: Table, start: str, room: levies.Room) -> Table:
     """A later version: other windows, other prices, and of the rest some kept, some changed, some gone."""
-    version: Table = {"from": start, **draw(calendars())}
-    names = list(dict.fromkeys([version.get("default_period", "*"), *(w["period"] for w in version.get("window", []))]))
-    version["component"] = []
+    table: Table = {"from": start, **calendar(pick), "component": []}
+    names = periods_of(table)
     known: list[str] = []
     for old in before["component"]:
         if old["kind"] == "energy":
-            version["component"].append(draw(energies.again(old, names)))
+            table["component"].append(energies.again(pick, old, names))
         else:
-            fate = draw(st.sampled_from(["same", "same", "other", "gone"]))
-            if fate == "gone":
+            fate = pick.one(("same", "same", "other", "gone"))
+            if fate == "gone" or (old["kind"] == "net_metering" and not nettable(table["component"][0])):
                 continue
-            new = old if fate == "same" else draw(levies.again(old, known, names, minutes=minutes))
-            version["component"].append(levies.fitted(new, known, names, before["component"][0]))
+            single = single_price(table["component"][0])
+            own = levies.Room(names, room.minutes, room.rising, single, room.netted)
+            new = old if fate == "same" else levies.again(pick, old, known, own)
+            if new.get("by") == "total" and not single:
+                new = new | {"by": "period"}
+            table["component"].append(levies.fitted(new, known, names, before["component"][0]))
         known.append(old["id"])
-    return version
+    return table
 
 
-@st.composite
-def values(draw: st.DrawFn, spec: Table, zone: str) -> dict[datetime, str]:
+def values(pick: Choices, spec: Table, zone: str) -> dict[datetime, str]:
     """A pattern of prices or bands, repeated from local midnight on over all the days that tests bill."""
-    choices = st.sampled_from(sorted(spec["bands"])) if "bands" in spec else energies.decimal(-20_000, 90_000, 5)
-    pattern = draw(st.lists(choices, min_size=1, max_size=7))
+    bands = sorted(spec.get("bands", ()))
+    pattern = [pick.one(bands) if bands else pick.decimal(-20_000, 90_000, 5) for _ in range(pick.number(1, 7))]
     return {at: pattern[place % len(pattern)] for place, at in enumerate(hours(zone))}
 
 
@@ -160,8 +188,5 @@ def hours(zone: str) -> tuple[datetime, ...]:
     found: set[datetime] = set()
     for start in STARTS:
         first = datetime.fromisoformat(start).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
-        found |= {first + timedelta(hours=hour) for hour in range(5 * 24)}
+        found |= {first + timedelta(hours=hour) for hour in range((SEARCHED + 1) * 24)}
     return tuple(sorted(found))
-
-
-STARTS = ("2025-03-29", "2024-12-30", "2025-10-25", "2025-06-29", "2024-02-28", "2025-04-03")
