@@ -95,7 +95,8 @@ def admit(requests: Sequence[Request], counts: Counts) -> Admission:
     over = counts.left_window + len(fresh) > limit
     going = [request for request in requests if not over or request.command in counts.released]
     admitted = _staged(going, counts)
-    waiting = tuple(request.command for request in going if request.command not in admitted)
+    leaving = set(admitted)
+    waiting = tuple(request.command for request in going if request.command not in leaving)
     quarantined = tuple(request.command for request in fresh) if over else ()
     reason = f"{counts.left_window + len(fresh)} planned, cap {limit}" if over else ""
     return Admission(admitted, waiting, quarantined, limit, reason)
