@@ -149,6 +149,13 @@ def _events() -> list[tuple[Any, str]]:
     return [(event, re.findall(rf'{event.name} = "{event.value}"  # (.*)', source)[0]) for event in Event]
 
 
+def ablations() -> str:
+    """Every safeguard, and the test that turns red without it."""
+    from tests.ablations.page import page
+
+    return page()
+
+
 def book_schema() -> str:
     """The JSON schema of a tariff book."""
     import json
@@ -167,7 +174,37 @@ def handhelds() -> str:
     return json.dumps(handhelddoc.document(), ensure_ascii=False, indent=1) + "\n"
 
 
+def endpoints() -> str:
+    """Every endpoint with who may use it."""
+    from prewatt import http, ratelimit, roles
+    from prewatt.console import app
+
+    lines = [
+        "# Endpoints",
+        "",
+        "Every address that the daemon answers, what it asks of whoever calls, and the roles.",
+        "",
+    ]
+    lines += ["| method | path | right | roles |", "|---|---|---|---|"]
+    lines += [f"| {how} | `{path}` | | {asks} |" for how, path, asks, _ in http.MACHINES]
+    lines += ["| GET | `/static/...` | | nobody asked: the console's own files |"]
+    for how, path, right in app.endpoints():
+        who = ", ".join(role for role in roles.ROLES if role in roles.RIGHTS[right]) if right else "anybody"
+        lines.append(f"| {how} | `{path}` | {f'`{right}`' if right else ''} | {who} |")
+    lines += [
+        "",
+        "`POST /local/{action}` answers on the home's Unix socket (mode 0600) only: the command line's own way.",
+        "",
+    ]
+    lines += ["## Roles", "", "| role | what for |", "|---|---|"]
+    lines += [f"| `{name}` | {what} |" for name, what in roles.ROLES.items()]
+    lines += ["", "## Requests a minute of one asker", "", "| kind | most |", "|---|---|"]
+    lines += [f"| {kind} | {most} |" for kind, most in ratelimit.A_MINUTE.items()]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "endpoints.md": endpoints,
     "drivers.md": drivers,
     "pushes.md": pushes,
     "components.md": components,
@@ -178,6 +215,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": configuration,
     "tariff-book.schema.json": book_schema,
     "command-lifecycle.md": lifecycle,
+    "ablations.md": ablations,
     "handhelds.asyncapi.json": handhelds,
 }
 
