@@ -118,12 +118,13 @@ def main() -> None:
     """Parse the command line, run, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reconnect")
     parser.add_argument("-o", "--output", choices=["json"], default="json")
-    parser.add_argument("--seeds", type=int, default=40, help="how many seeds, from 1 on")
+    parser.add_argument("--seeds", type=int, default=40, help="how many seeds")
+    parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--accounts", type=int, default=120)
     parser.add_argument("--days", type=int, default=10)
     parser.add_argument("--processes", type=int, default=2)
     asked = parser.parse_args()
-    seeds = range(1, asked.seeds + 1)
+    seeds = range(asked.first, asked.first + asked.seeds)
     print(json.dumps(report(seeds, asked.accounts, asked.days, processes=asked.processes), indent=1))
 
 
