@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tariff import money, spelling
 from tariff.components import kinds
 from tariff.components.energy import Energy
+from tariff.components.free_kwh import FreeKwh
 from tariff.components.percent import Percent
 from tariff.errors import BookError
 from tariff.late_fee import LateFeeRule
@@ -179,6 +180,7 @@ def _version(section: Section, zone: str, series: Callable[[str], bytes] | None)
     )
     _check_periods(section, version, periods)
     _check_included(section, version)
+    _check_free(section, version)
     section.done()
     return version
 
@@ -267,6 +269,26 @@ def _check_included(section: Section, version: Version) -> None:
         for other in taxes[:place]:
             if not tax.of or not other.of or set(tax.of) & set(other.of):
                 section.fail("component", f"{tax.id!r} and {other.id!r} are both included in the same lines")
+
+
+def _check_free(section: Section, version: Version) -> None:
+    """An allowance is of energy, and has a price where the energy has one for each slot only."""
+    for index, spec in enumerate(version.components):
+        of = next((one for one in version.components if isinstance(spec, FreeKwh) and one.id == spec.of), None)
+        if not isinstance(spec, FreeKwh) or of is None:
+            continue
+        item = Section(
+            section.table["component"][index], (*section.path, "component", index), section.file, section.places
+        )
+        if not isinstance(of, Energy):
+            energies = ", ".join(one.id for one in version.components if isinstance(one, Energy))
+            item.fail("of", f"component {of.id!r} is no energy: nothing of it can be free", f"of: {energies}")
+        if of.series_file and not of.banded and not spec.price:
+            item.fail(
+                "",
+                f"component {spec.id!r}: {of.id!r} has a price for each slot: say what free kWh are worth",
+                'price = "0.12"',
+            )
 
 
 def _holidays(section: Section) -> tuple[str, ...]:

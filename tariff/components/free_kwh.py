@@ -1,7 +1,8 @@
 """Free allowance: the first kWh of a bill are given back, at a price of their own or at what the lowest tiers cost.
 
-``of`` names the energy component; without ``price`` the credit walks its lines tier by tier from the first.
-``attribute`` = "name" and ``equals`` = "value" limit it to accounts that have that attribute.
+``of`` names the energy component; without ``price`` the credit walks its lines tier by tier from the first, in a tier
+the older prices first. It is granted once a bill; where the allowance itself changes inside a bill, each holds for its
+share of the days, rounded to the Wh. ``attribute`` = "name" and ``equals`` = "value" say for whom it is.
 """
 
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ def price(spec: FreeKwh, facts: Facts) -> list[Line]:
     entitled = not spec.attribute or facts.attributes.get(spec.attribute, "") == spec.equals
     lines = [line for line in facts.lines if line.id == spec.of and set(line.versions) <= set(facts.part.versions)]
     lines.sort(key=lambda line: line.tier or 0)
-    left: Ints = np.full(facts.n, money.scaled(spec.kwh, 3) if entitled else 0, object)
+    allowed = money.divide(money.scaled(spec.kwh, 3) * facts.part.whole, facts.part.total)
+    left: Ints = np.full(facts.n, allowed if entitled else 0, object)
     given: Any = np.zeros(facts.n, object)
     used: Any = np.zeros(facts.n, object)
     scale = max([money.scale_of(text) for line in lines for text in line.price] + [money.scale_of(spec.price), 0])

@@ -62,3 +62,12 @@ def month(book: Book, day: str, total_kwh: int, *, minutes: int = 60) -> Month:
     slots = (end - start) // timedelta(minutes=minutes)
     ends = np.array([start + timedelta(minutes=minutes * (slot + 1)) for slot in range(slots)], "datetime64[ms]")
     return Month(book, start, end, Usage(ends, spread(total_kwh * 1000, slots), minutes))
+
+
+def busy(book: Book, *uses: tuple[str, int], minutes: int = 60) -> Month:
+    """The period of ``book`` that holds the first of ``uses`` (UTC, kWh); nothing is used in other slots."""
+    empty = month(book, uses[0][0], 0, minutes=minutes)
+    wh = np.zeros(empty.slots, np.int64)
+    for at, kwh in uses:
+        wh[(datetime.fromisoformat(at) - empty.start) // timedelta(minutes=minutes)] += kwh * 1000
+    return Month(book, empty.start, empty.end, Usage(empty.usage.ends, wh, minutes))
