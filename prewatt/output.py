@@ -23,6 +23,7 @@ from prewatt.errors import ShellError
 
 SPOOLED = 1 << 22  # characters of a result that wait in memory; more wait in a file
 PIPE_WIDTH = 180  # of a table that goes to a file
+AS_IS = frozenset({str, int, bool, float, type(None)})
 MOST_SHOWN = 3
 """Objects of a list beside a table that are shown in full."""
 
@@ -68,6 +69,8 @@ def plain(value: Any) -> Any:
     >>> plain(datetime(2026, 1, 2, 3, 4, 5)), plain(Decimal("1.50"))
     ('2026-01-02T03:04:05Z', '1.50')
     """
+    if type(value) in AS_IS:
+        return value
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds" if value.microsecond else "seconds") + "Z"
     if isinstance(value, date):

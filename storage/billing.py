@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.records import Channel
-from storage import blocks
+from storage import blocks, wholes
 from storage.accruals import settle
 from storage.codec import canonical, revive
 from storage.customers import Customer as Customer
 from storage.customers import Run as Run
+from storage.customers import attributes_of as attributes_of
 from storage.customers import plan_run as plan_run
 from storage.customers import span_of as span_of
 from storage.folds import Quality, carried, gather
@@ -117,7 +118,8 @@ def _look(
     meters = sorted({meter for one in customers for meter in master.meters(one.account)})
     energies = blocks.energies(store, {meter: master.slot_min(meter) for meter in meters}, begin, span[1])
     last = _file_ends(store, master, energies, meters, span[1])
-    bills = (_bill(master, customer, span, energies, last) for customer in customers)
+    whole = wholes.billed(master, customers, span, energies, last)
+    bills = [whole.get(one.account) or _bill(master, one, span, energies, last) for one in customers]
     return [bill for bill in bills if bill is not None], int((energies.end > ms_of(span[0])).sum())
 
 
@@ -182,12 +184,14 @@ def one_bill(
 ) -> Bill:
     """The bill of one customer from its meters' intervals since the ladder's start."""
     made = basis(master, customer, span, own)
-    bill = rated(customer, span, made, ended)
+    attributes = attributes_of(master, customer, span)
+    bill = rated(replace(customer, attributes=attributes), span, made, ended)
     missing = _missing(master, customer.account, made.grid, made.has, ended)
     bill = replace(bill, missing=missing, complete=not missing, estimated=_spans(made.grid, made.guess))
     if not ((own.flags & ESTIMATED) != 0).any():
         return bill
-    sure = rated(customer, span, basis(master, customer, span, own, counts=measured), ended)
+    measured_only = basis(master, customer, span, own, counts=measured)
+    sure = rated(replace(customer, attributes=attributes), span, measured_only, ended)
     return replace(bill, estimated_micro=max(bill.total_micro - sure.total_micro, 0))
 
 

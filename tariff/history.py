@@ -16,7 +16,7 @@ from tariff.evaluation import facts_of
 from tariff.facts import Facts, Ints
 from tariff.model import Book
 from tariff.periods import begin_of, open_since, period_of
-from tariff.plan import Plan
+from tariff.plan import Plan, State
 from tariff.slots import Slots
 from tariff.spans import spans_of
 from tariff.step import settle
@@ -82,10 +82,7 @@ def with_demand(
     book: Book, usage: Usage, period: tuple[datetime, datetime], attributes: Attributes | None
 ) -> Attributes | None:
     """Attributes with the bill's largest kW, where a ladder's limits are per kW and the account has no such number."""
-    specs = [spec for version in book.versions for spec in version.components]
-    ladders = [spec.ladder for spec in specs if isinstance(spec, Energy) and spec.ladder]
-    known = {**book.attributes, **(attributes or {})}
-    names = [ladder.kw for ladder in ladders if ladder.unit == PER_KW and ladder.kw not in known]
+    names = demanded(book, attributes)
     if not names:
         return attributes
     begin, end = (np.datetime64(at, "m") for at in period)
@@ -93,6 +90,14 @@ def with_demand(
     inside = np.asarray(usage.wh)[(ends > begin) & (ends <= end)]
     largest = money.divide(int(inside.max(initial=0)) * 60_000, usage.minutes)
     return {**(attributes or {}), **dict.fromkeys(names, money.text(largest, 6))}
+
+
+def demanded(book: Book, attributes: Attributes | None) -> list[str]:
+    """Attributes that ladders have limits per kW by and that the account does not have."""
+    specs = [spec for version in book.versions for spec in version.components]
+    ladders = [spec.ladder for spec in specs if isinstance(spec, Energy) and spec.ladder]
+    known = {**book.attributes, **(attributes or {})}
+    return [ladder.kw for ladder in ladders if ladder.unit == PER_KW and ladder.kw not in known]
 
 
 def positions(
@@ -107,19 +112,28 @@ def positions(
 
     The bill's own rules count, by their streams' keys: a ladder that begins inside it has counted what others priced.
     """
-    begin = open_since(book, start)
-    first = max(begin, begin_of(book))
-    if first >= start:
+    opened = open_span(book, start, end)
+    if opened is None:
         return {}
-    span = first, end or period_of(book, start)[1]
-    plan = plans.compile(book, *span, usage.minutes, with_demand(book, usage, (first, start), attributes))
+    plan = plans.compile(book, *opened, usage.minutes, with_demand(book, usage, (opened[0], start), attributes))
     wh, export, _ = placed(plan, usage, start)
-    state = settle(plan, plan.zero(1), 0, wh, export)
-    found: dict[str, tuple[int, int]] = {}  # by key: the stream's last slot, and where it stands
+    return {key: int(at[0]) for key, at in ladders_at(plan, settle(plan, plan.zero(1), 0, wh, export)).items()}
+
+
+def open_span(book: Book, start: datetime, end: datetime | None = None) -> tuple[datetime, datetime] | None:
+    """What a plan must span to find where ladders stand at a bill's ``start``; None where none of them is open."""
+    first = max(open_since(book, start), begin_of(book))
+    return None if first >= start else (first, end or period_of(book, start)[1])
+
+
+def ladders_at(plan: Plan, state: State) -> dict[str, Ints]:
+    """[n] Wh of each ladder whose span goes on after ``state``, by its stream's key."""
+    found: dict[str, tuple[int, Ints]] = {}  # by key: the stream's last slot, and where it stands
     for index, stream in enumerate(plan.streams):
         if stream.ladder is not None and stream.ladder.reset != "bill" and _open(plan, state.done, stream.ladder):
             last = int(stream.columns[-1]) if stream.columns is not None else plan.slots
-            found[stream.key] = max(found.get(stream.key, (-1, 0)), (last, int(state.position[0, index])))
+            if last >= found.get(stream.key, (-1,))[0]:
+                found[stream.key] = last, state.position[:, index]
     return {key: position for key, (_, position) in found.items()}
 
 

@@ -49,7 +49,7 @@ def bill(
     usage = Usage(ends, wh, minutes, export_wh, reactive_varh)
     plan, found, holes = _run(book, (start, end), end, usage, attributes, carried)
     spans = tuple(missing) or missing_spans(plan, holes, ended)
-    total, printed = _totals(book, found)
+    total, rest = _totals(book, found)
     return Bill(
         account=account,
         book=book.name,
@@ -57,7 +57,7 @@ def bill(
         currency=book.currency,
         start=start,
         end=end,
-        lines=tuple(line for line in map(_printed, found) if line is not None) + printed,
+        lines=tuple(line for line in map(printed, found) if line is not None) + rest,
         total_micro=total,
         complete=not spans,
         missing=spans,
@@ -104,20 +104,23 @@ def _run(
 def _totals(book: Book, found: Sequence[Line]) -> tuple[int, tuple[BillLine, ...]]:
     """The total of bill 0 in micro-units, and the printed rounding line where the total is rounded again."""
     total = int(totals(book, found)[0]) if found else 0
-    plain = sum(int(line.amount_micro[0]) for line in found)
-    if total == plain:
-        return total, ()
-    return total, (BillLine("rounding", "", "", None, "", "", "", total - plain),)
+    return total, rounding(found, total)
 
 
-def _printed(line: Line) -> BillLine | None:
-    """Line of bill 0; energy lines without energy or money are left out."""
-    amount, quantity = int(line.amount_micro[0]), line.quantity[0]
+def rounding(found: Sequence[Line], total: int, row: int = 0) -> tuple[BillLine, ...]:
+    """The printed line of what bill ``row`` of ``total`` micro-units has beside its lines, if anything."""
+    plain = sum(int(line.amount_micro[row]) for line in found)
+    return () if total == plain else (BillLine("rounding", "", "", None, "", "", "", total - plain),)
+
+
+def printed(line: Line, row: int = 0) -> BillLine | None:
+    """Line of bill ``row``; energy lines without energy or money are left out."""
+    amount, quantity = int(line.amount_micro[row]), line.quantity[row]
     if line.unit == "kWh" and not amount and not quantity:
         return None
     text = _quantity(quantity, line.quantity_scale)
-    held = int(line.included_micro[0]) if line.included_micro is not None else 0
-    return BillLine(line.id, line.version, line.period, line.tier, text, line.unit, line.price[0], amount, held)
+    held = int(line.included_micro[row]) if line.included_micro is not None else 0
+    return BillLine(line.id, line.version, line.period, line.tier, text, line.unit, line.price[row], amount, held)
 
 
 def _quantity(value: Any, scale: int) -> str:

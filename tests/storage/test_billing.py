@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ingest.records import Flag, Interval, MeterPoint
-from storage import billing, schemas
+from storage import billing, schemas, wholes
 from storage.rater import Rater
 from storage.records import Account, Install, StoredBill
 from storage.rerate import rerate
@@ -164,3 +164,39 @@ def test_the_ledger_of_posted_bills_sums_to_zero_and_owes_the_totals(store: Stor
     assert store.read(lambda r: r.balances()) == {f"customer:{bill.account}": -bill.total_micro for bill in bills}
     assert store.read(lambda r: r.balance(billing.REVENUE)) == sum(bill.total_micro for bill in bills)
     assert [one.total_micro for one in store.read(lambda r: r.find(StoredBill))] == [b.total_micro for b in bills]
+
+
+def test_whole_accounts_are_priced_at_once_and_all_others_alone_with_the_same_bills(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(1, 10):
+        meter(store, number, **({"start": MARCH[0] + 50 * H} if number == 2 else {}))
+        if number not in (3, 4, 5):
+            fill(store, number, range(-24, HOURS), 200 * number)
+    meter(store, 10, account=False)
+    fill(store, 10, range(HOURS))
+    fill(store, 3, range(HOURS - 1))  # one hour is missing
+    for number, flag in ((4, Flag.ESTIMATED), (5, Flag.SUSPECT)):
+        fill(store, number, range(60))
+        fill(store, number, range(60, HOURS), 900, flag)
+
+    def customers(unit) -> None:
+        unit.put(Account("A6", "", "residential", "demo", "Asia/Shanghai", "CNY", closed=MARCH[0] + 300 * H))
+        unit.put(Install(10, "M10", "A7", "", datetime(2020, 1, 1)))  # a second meter of account 7
+        unit.put(Install(8, "M8", "A8", "", datetime(2020, 1, 1), multiplier=40))
+
+    store.write(Priority.MONEY, customers)
+    assert billing.compute(store, "2027-03", BOOKS) == []
+    together: list[str] = []
+    usual = wholes.billed
+
+    def seen(*given):
+        found = usual(*given)
+        together.extend(found)
+        return found
+
+    monkeypatch.setattr(wholes, "billed", seen)
+    fast = billing.compute(store, "2026-03", BOOKS)
+    monkeypatch.setattr(wholes, "billed", lambda *given: {})
+    assert fast == billing.compute(store, "2026-03", BOOKS)
+    assert len(fast) == 9 and together == ["A1", "A8", "A9"]
