@@ -30,6 +30,10 @@ class Caller:
         """Call, again and again."""
         self._task = asyncio.get_running_loop().create_task(self._call())
 
+    async def forever(self) -> None:
+        """Call until cancelled."""
+        await self._call()
+
     async def stop(self) -> None:
         """Hang up for good."""
         if self._task is not None:

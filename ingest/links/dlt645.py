@@ -44,6 +44,13 @@ _CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT
 _LOOK = (Quantity.IMPORT, Quantity.POWER, Quantity.VOLTAGE, Quantity.EXPORT)
 """What a visit reads; what a meter may lack comes last: a refusal names no identifier, so one that is late would do."""
 _ORDERS = {"close": Order.CLOSE, "permit": Order.PERMIT}
+TOLD: Mapping[str, Order] = {
+    "alarm": Order.ALARM,
+    "alarm-off": Order.ALARM_OFF,
+    "keep-power": Order.KEEP_POWER,
+    "keep-power-off": Order.KEEP_POWER_OFF,
+}
+"""Orders that move no relay, by the word that people use."""
 Secrets = Callable[[str], bytes | None]
 
 
@@ -55,6 +62,8 @@ class Signer(Protocol):
 
 class Dlt645Link:
     """``ingest.ports.Link`` for the DL/T 645 meters on one RS-485 line behind a serial server."""
+
+    orders: Mapping[str, Order] = TOLD
 
     def __init__(
         self,
@@ -135,7 +144,7 @@ class Dlt645Link:
 
         They move no relay and need no fence; the relay's own orders are refused here.
         """
-        if order not in (Order.ALARM, Order.ALARM_OFF, Order.KEEP_POWER, Order.KEEP_POWER_OFF):
+        if order not in TOLD.values():
             return "not_here"
         async with self._turns.take(Urgency.COMMAND):
             switch = Dlt645Switch(self._visit(point), self._secrets, self._signer)

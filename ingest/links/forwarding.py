@@ -7,14 +7,15 @@ the terminal's session with itself.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from ingest.errors import WireRefusal
 from ingest.links.dialin import DialIn, Session
-from ingest.links.dlt645 import Dlt645Link
+from ingest.links.dlt645 import TOLD, Dlt645Link
 from ingest.records import Drive, DriveOutcome, MeterPoint, Poll, RelayReport
 from ingest.wire import qgdw376_items as items
+from ingest.wire.dlt645 import Order
 from ingest.wire.modbus import Refusal
 from ingest.wire.qgdw376 import PASSWORD, Afn, Control, Frame, address_of, sequence
 from ingest.wire.qgdw376_orders import unit
@@ -114,6 +115,8 @@ class ForwardStream:
 class ForwardedLink:
     """``ingest.ports.Link`` for the DL/T 645 meters behind one terminal: ``inner`` over a ``ForwardTransport``."""
 
+    orders: Mapping[str, Order] = TOLD
+
     def __init__(self, inner: Dlt645Link, hub: DialIn, terminal: str) -> None:
         """``hub`` expects the terminal from now on."""
         self.inner = inner
@@ -143,6 +146,10 @@ class ForwardedLink:
     async def drive(self, point: MeterPoint, order: Drive) -> DriveOutcome:
         """As the DL/T 645 link does."""
         return await self._expect().drive(point, order)
+
+    async def tell(self, point: MeterPoint, order: Order, until: datetime) -> str:
+        """As the DL/T 645 link does."""
+        return await self._expect().tell(point, order, until)
 
     async def close(self) -> None:
         """Close the line, and need the terminal no more."""

@@ -57,6 +57,11 @@ _TOLD: Mapping[Order, Callable[[items.ControlState, int], bool]] = {
 class TerminalLink:
     """``ingest.ports.Link`` for the measuring points of one terminal that dials in."""
 
+    orders: Mapping[str, Order] = {
+        order.name.lower().replace("_", "-"): order for order in _TOLD if order is not Order.PURCHASE
+    }
+    """Orders by the word that people use; none that lets the terminal cut by a credit of its own."""
+
     def __init__(
         self,
         clock: Clock,

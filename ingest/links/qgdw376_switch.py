@@ -34,14 +34,18 @@ class TerminalSwitch:
 
     async def prepare(self, order: Drive) -> str:
         """Secret, session, clock and state; the reason why the breaker must not be driven, "" when it may."""
-        reason = await self.ready()
-        if not reason and not self.visit.driver.switchable:
+        if reason := await self.ready():
+            return reason
+        visit = self.visit
+        if not visit.driver.switchable:
             return "read_only"
-        if not reason and self.visit.outputs is None:
+        if visit.outputs is None or visit.state is None:
             return "no_read_back"
-        if not reason and order.action == "disconnect" and (self.visit.state is None or self.visit.state.keep_power):
-            return "keep_power" if self.visit.state is not None else "no_read_back"
-        return reason
+        if order.action != "disconnect":
+            return ""
+        if visit.driver.group in visit.state.purchase:
+            return "holds_credit"
+        return "keep_power" if visit.state.keep_power else ""
 
     async def ready(self) -> str:
         """Find the password, reach the terminal, read clock and states: the reason why not, "" when it may be told."""

@@ -169,6 +169,41 @@ def serve(
     asyncio.run(forever())
 
 
+@group.command()
+def tell(
+    account: Annotated[str, typer.Argument(help="Whose meter.")],
+    order: Annotated[str, typer.Argument(help="keep-power or alarm, either with -off; terminals also: purchase-off.")],
+    minutes: Annotated[int, typer.Option(min=2, max=240, help="The order is void after so long.")] = 10,
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Tell a meter or terminal what moves no relay: keep power, arrears alarm; a terminal must show it afterwards."""
+    from prewatt.doing import do
+
+    emit(Result("meters tell", do(home, "meters.tell", account=account, order=order, minutes=minutes)))
+
+
+@group.command()
+def dial(
+    where: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The listening gateway.")],
+    terminal: Annotated[str, typer.Option(help="Its address: region and number, as the gateway names it.")],
+    points: Annotated[int, typer.Option(min=1, max=64, help="Measuring points.")] = 1,
+    load_w: Annotated[int, typer.Option("--load", min=0, max=100_000, help="Watts at each point.")] = 1200,
+    zone: Annotated[str, typer.Option(help="The zone that its clock shows.")] = "Asia/Shanghai",
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Call a gateway as a simulated Q/GDW 376.1 terminal, until interrupted: to try a home without a terminal."""
+    import asyncio
+
+    from prewatt.callers import calling
+
+    caller = calling(where, terminal, points, load_w, zone)
+    told = {"terminal": terminal, "calls": where, "points": points, "secret": caller.terminal.password.hex()}
+    emit(Result("meters dial", told))
+    asyncio.run(caller.forever())
+
+
 def _target(where: str, rtu: bool, baud: int, parity: str) -> "Target":
     from ingest.errors import IngestError
     from ingest.links.targets import target

@@ -52,6 +52,19 @@ def test_keep_power_ends_after_its_half_hours_and_refuses_a_trip_meanwhile() -> 
     rig.run(story)
 
 
+def test_a_terminal_that_holds_the_credit_itself_is_not_tripped_from_here() -> None:
+    rig = TerminalRig(model=SWITCHING)
+
+    async def story() -> None:
+        await rig.dial()
+        rig.terminal.purchase.add(1)
+        outcome = await rig.link.drive(rig.point(), rig.order())
+        assert (outcome.result, outcome.reason) == (DriveResult.REFUSED, "holds_credit")
+        assert "purchase" not in rig.link.orders and "purchase-off" in rig.link.orders
+
+    rig.run(story)
+
+
 def test_reasons_why_an_order_does_not_leave() -> None:
     rig = TerminalRig(model=SWITCHING)
 

@@ -14,8 +14,10 @@ from ingest.links.qgdw376 import TerminalLink
 from ingest.records import Drive, DriveResult, RelayState
 from ingest.wire.qgdw376_orders import Order
 from prewatt import wiring
+from prewatt.actions import actions
+from prewatt.callers import calling
 from prewatt.config import check, load
-from prewatt.errors import BadConfig
+from prewatt.errors import BadConfig, ShellError, Usage
 from prewatt.home import Home
 from sim.caller import Caller
 from sim.dlt645 import PASSWORD as METER_PASSWORD
@@ -130,6 +132,8 @@ async def pushing(port: int) -> None:
 def test_what_dials_in_is_collected_told_and_switched(dialled: tuple[Path, int, int]) -> None:
     home, port, pushes = dialled
     device = terminal()
+    line = device.line
+    assert line is not None
 
     async def story(shell: wiring.Shell) -> None:
         caller, beside = Caller(device, "127.0.0.1", port), asyncio.ensure_future(pushing(pushes))
@@ -154,9 +158,19 @@ def test_what_dials_in_is_collected_told_and_switched(dialled: tuple[Path, int, 
         assert (outcome.result, outcome.reason) == (DriveResult.ACKNOWLEDGED, "")
         assert (await switching.relay(points["M1"])).state is RelayState.OPEN
         assert (await behind.relay(points["M2"])).state is RelayState.CLOSED
+        done = await actions()["meters.tell"](shell, {"account": "A1", "order": "alarm-off"})
+        assert done["in_force"] and not device.alarm
+        done = await actions()["meters.tell"](shell, {"account": "A2", "order": "keep-power"})
+        assert done["in_force"] and line.meters[ADDRESS].meter.keep_power
+        for name, word in (("A1", "purchase"), ("A3", "alarm")):
+            with pytest.raises(ShellError, match="takes no order"):
+                await actions()["meters.tell"](shell, {"account": name, "order": word})
+        device.faults.add("lying_state")
+        with pytest.raises(ShellError, match="not in force: not_in_force"):
+            await actions()["meters.tell"](shell, {"account": "A1", "order": "alarm"})
         again = await shell.engine.collect(whole=True)
         assert (again.due, again.new) == (0, 0)
-        assert caller.calls == 1 and device.orders[-1] is Order.TRIP
+        assert caller.calls == 1 and device.orders.count(Order.TRIP) == 1
         beside.cancel()
         await shell.aclose()
         await caller.stop()
@@ -197,6 +211,11 @@ def test_a_terminal_that_redials_is_read_on_its_newest_connection(dialled: tuple
         assert hub.door.callers == 1
         for caller in (first, second, stranger):
             await caller.stop()
+        by_hand = calling(f"127.0.0.1:{port}", NAME, 1, 900, "Asia/Shanghai")  # what `prewatt meters dial` does
+        calls = asyncio.ensure_future(by_hand.forever())
+        poll = await link.poll(point, HostTime().now().replace(minute=0, second=0, microsecond=0))
+        assert poll.power_w == 900 and poll.serial == f"{NAME}-1" and poll.reads
+        calls.cancel()
         await shell.aclose()
 
     with wiring.opened(load(Home(home))) as shell:
@@ -225,3 +244,11 @@ def test_two_gateways_cannot_read_one_terminal(tmp_path: Path) -> None:
     one = f'protocol = "qgdw376"\nhost = "h"\nterminal = "{NAME}"\n'
     with pytest.raises(BadConfig, match=f"two gateways read terminal {NAME}"):
         check(f'[[gateway]]\nname = "a"\n{one}[[gateway]]\nname = "b"\n{one}', Home(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "zone"), [("h", NAME, "UTC"), ("h:1", "x", "UTC"), ("h:1", NAME, "Nowhere/Town")]
+)
+def test_what_cannot_call_is_said(where: str, name: str, zone: str) -> None:
+    with pytest.raises(Usage):
+        calling(where, name, 1, 0, zone)
