@@ -36,12 +36,17 @@ class Carried:
     read_back: bool = False
 
 
-def carry(unit: Unit, case: Case, world: World, *, admitted: Collection[str] | None = None) -> Carried:
+def carry(
+    unit: Unit, case: Case, world: World, *, admitted: Collection[str] | None = None, requester: str = "engine"
+) -> Carried:
     """Decide on ``case`` (assembled in this transaction) and write all that follows.
 
     ``admitted`` are the accounts that the breaker lets be cut in this pass, and so the batch that persons approve
     (G10); who is not among them waits, also whoever came to be due since it was asked. None: nobody asked it.
+    ``requester`` is the person who asked for it: then another one approves, whatever the class's mode.
     """
+    if not case.live_command:
+        case = replace(case, requester=requester)
     if admitted is not None and not case.live_command and case.account in admitted:
         case = replace(case, batch=len(admitted))
     policy = world.policies[case.klass]
@@ -89,6 +94,7 @@ def _disconnect(unit: Unit, case: Case, decision: Decision, policy: Policy, worl
         valid_s=policy.disconnect_valid_min * 60,
         needs_approval=asked,
     )
+    made = replace(made, requester=case.requester)
     if asked:
         made = replace(made, valid_until=world.now + timedelta(seconds=world.settings.approval_s))
     written = journal.request(unit, made, world.now)

@@ -184,9 +184,12 @@ class Engine:
             await self._commit(Priority.BATCH, lambda unit, part=part: [unit.add(row) for row in part])  # type: ignore[misc]
         await self._commit(Priority.BATCH, lambda unit: unit.put(Signal(SEALED, today, world.now)))
 
-    async def decide(self, accounts: list[str] | None = None) -> DecideReport:
-        """Decide on everybody (or on ``accounts``), and read back the relays that nobody knows."""
-        report = await passes.decide_all(self.store, self.world(), accounts, self._raised)
+    async def decide(self, accounts: list[str] | None = None, *, requester: str = "engine") -> DecideReport:
+        """Decide on everybody (or on ``accounts``), and read back the relays that nobody knows.
+
+        A disconnection that a person asks for (``requester``) waits for another person's approval.
+        """
+        report = await passes.decide_all(self.store, self.world(), accounts, self._raised, requester=requester)
         await self._back.accounts(report.read_back)
         return report
 

@@ -6,6 +6,7 @@ writes what follows, so that no decision ever rests on anything but what is comm
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from control import assemble, breaker, carry, incidents, quota, screen, signals
 from control.assemble import World
@@ -36,7 +37,12 @@ class DecideReport:
 
 
 async def decide_all(
-    store: Store, world: World, accounts: Sequence[str] | None = None, raised: Raised | None = None
+    store: Store,
+    world: World,
+    accounts: Sequence[str] | None = None,
+    raised: Raised | None = None,
+    *,
+    requester: str = "engine",
 ) -> DecideReport:
     """Decide on ``accounts`` (None: everybody) and carry it out, in slices.
 
@@ -67,7 +73,8 @@ async def decide_all(
     size = world.settings.slice_size
     for start in range(0, len(due), size):
         part = due[start : start + size]
-        done = await store.commit(Priority.BATCH, lambda unit, part=part: _slice(unit, part, world, admitted))  # type: ignore[misc]
+        work = partial(_slice, names=part, world=world, admitted=admitted, requester=requester)
+        done = await store.commit(Priority.BATCH, work)
         for one in done:
             report.verdicts[one.decision.verdict] = report.verdicts.get(one.decision.verdict, 0) + 1
             if one.command:
@@ -77,10 +84,12 @@ async def decide_all(
     return report
 
 
-def _slice(unit: Unit, names: Sequence[str], world: World, admitted: frozenset[str]) -> list[carry.Carried]:
+def _slice(
+    unit: Unit, names: Sequence[str], world: World, admitted: frozenset[str], requester: str
+) -> list[carry.Carried]:
     """One transaction: each account's case as committed now, its decision, and all that follows."""
     cases = assemble.cases(unit, names, world)
-    return [carry.carry(unit, case, world, admitted=admitted) for case in cases.values()]
+    return [carry.carry(unit, case, world, admitted=admitted, requester=requester) for case in cases.values()]
 
 
 async def _admit(
@@ -140,4 +149,9 @@ def approve(unit: Unit, command_id: str, by: str, world: World) -> Command | Non
 
 def _same(one: str, other: str) -> bool:
     """Whether two names are one person's, however they are written."""
-    return one.strip().casefold() == other.strip().casefold()
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    """``ann`` at the console is ``cli:ann`` at the terminal."""
+    return name.strip().casefold().removeprefix("cli:")

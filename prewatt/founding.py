@@ -50,6 +50,7 @@ port = 8480
 """
 
 WEBHOOK_SECRET = "payments-webhook"
+FIRST_PASSWORD = "admin-password"
 
 
 def found(home: Home, **words: str) -> list[Path]:
@@ -63,7 +64,22 @@ def found(home: Home, **words: str) -> list[Path]:
     key = home.secrets / WEBHOOK_SECRET
     if not key.exists():
         _write(key, b"whsec_" + base64.b64encode(os.urandom(32)) + b"\n", 0o600)
-    return [home.config, key, *made[1:]]
+    return [home.config, key, _first_admin(home), *made[1:]]
+
+
+def _first_admin(home: Home) -> Path:
+    """The user ``admin`` with a random first password, which only a file of mode 0600 tells and the login changes."""
+    from prewatt.people import People, User, scrypt
+    from prewatt.roles import ADMIN
+
+    place = home.secrets / FIRST_PASSWORD
+    people = People(home.secrets)
+    if not people.everybody():
+        first = base64.urlsafe_b64encode(os.urandom(15)).decode()
+        place.unlink(missing_ok=True)
+        _write(place, first.encode() + b"\n", 0o600)
+        people.put(User("admin", (ADMIN,), scrypt(first)))
+    return place
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:

@@ -17,6 +17,7 @@ from prewatt.console.source import Source
 from prewatt.errors import Usage
 from prewatt.founding import private_file
 from prewatt.output import plain
+from prewatt.people import People
 from prewatt.progress import silent
 from prewatt.rules import series_of
 from prewatt.wiring import Shell
@@ -30,7 +31,8 @@ FRESH = timedelta(hours=2)
 def console_of(shell: Shell) -> ASGIApp:
     """The console; on loopback it answers to loopback's names only, so that no web page can reach it by another."""
     config = shell.config
-    app: ASGIApp = console(source_of(shell), key=private_file(config.home.secrets / KEY))
+    people = People(config.home.secrets)
+    app: ASGIApp = console(source_of(shell), key=private_file(config.home.secrets / KEY), people=people)
     if config.http.host in LOOPBACK:
         app = TrustedHostMiddleware(app, allowed_hosts=list(LOOPBACK))
     return app

@@ -6,6 +6,7 @@ The local application, on a Unix socket of mode 0600, is another one: it needs n
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from prewatt.actions import actions
 from prewatt.errors import ShellError, Usage, translate
 from prewatt.health import Probe, look, metrics, readiness
 from prewatt.output import plain
+from prewatt.ratelimit import Limiter
 from prewatt.wiring import Shell
 from storage.errors import StoreFailed
 
@@ -36,11 +38,15 @@ Current = Callable[[], Shell]
 
 def application(current: Current, probe: Probe) -> Starlette:
     """The application that binds a TCP port."""
+    limiter = Limiter()
+    made: dict[str, Endpoint] = {
+        "/healthz": _healthz,
+        "/readyz": _readyz(current, probe),
+        "/metrics": _metrics(current, probe),
+        "/v1/payments/webhook": _webhook(current, probe),
+    }
     routes: list[BaseRoute] = [
-        Route("/healthz", _healthz),
-        Route("/readyz", _readyz(current, probe)),
-        Route("/metrics", _metrics(current, probe)),
-        Route("/v1/payments/webhook", _webhook(current, probe), methods=["POST"]),
+        Route(path, _counted(made[path], kind, limiter), methods=[method]) for method, path, _, kind in MACHINES
     ]
     routes.append(Mount("/", app=_Console(current)))
     return Starlette(routes=routes)
@@ -67,6 +73,25 @@ class _Console:
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+MACHINES = (
+    ("GET", "/healthz", "nobody asked: says only that the process turns", "probe"),
+    ("GET", "/readyz", "nobody asked: tests of progress, no account", "probe"),
+    ("GET", "/metrics", "nobody asked: counts, no account", "probe"),
+    ("POST", "/v1/payments/webhook", "a live key of `payments.webhook_secrets` signs the raw body", "webhook"),
+)
+"""Endpoints for machines: method, path, what it asks of them, and the kind by which requests are counted."""
+
+
+def _counted(work: Endpoint, kind: str, limiter: Limiter) -> Endpoint:
+    """The endpoint, for so many requests a minute of one address."""
+
+    async def handle(request: Request) -> Response:
+        wait = limiter.wait_s(kind, request.client.host if request.client else "", time.monotonic())
+        if wait:
+            return JSONResponse({"error": "too_many"}, status_code=429, headers={"retry-after": str(wait)})
+        return await work(request)
+
+    return handle
 
 
 async def _healthz(request: Request) -> Response:  # noqa: ARG001

@@ -8,12 +8,16 @@ from typing import Any
 from control.amounts import PaymentRefusal
 from control.payments import channels as payment_channels
 from control.payments.csv import PaymentFile, accept
-from control.settle import PaymentResult, settle_file
+from control.settle import PaymentResult, settle, settle_file
+from control.settle import match as matched
 from control.tallies import assert_reconciled
 from prewatt.errors import ShellError, Usage
 from prewatt.listing import money, payment_row
 from prewatt.wiring import Shell
+from storage.records import Payment
+from storage.unit import Unit
 from storage.writer import Priority
+from tariff import money as exact
 
 
 async def take(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -76,4 +80,49 @@ async def reconciled(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]
     }
 
 
-ACTIONS = {"payments.import": take, "payments.reconciled": reconciled}
+async def match(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give an unmatched payment to its account: it is posted now, and supply comes back where it lifts the account."""
+    channel, number, account = (str(args[name]) for name in ("channel", "id", "account"))
+    engine = shell.engine
+    result = await shell.store.commit(
+        Priority.MONEY, lambda unit: matched(unit, channel, number, account.strip(), engine.world(), by=shell.actor)
+    )
+    if result is None:
+        raise Usage(f"no unmatched payment {channel}/{number}", attempt="prewatt payments list --status unmatched")
+    engine.wake()
+    if result.status != "posted":
+        raise ShellError(f"not posted: {result.payment.reason}", which=account, attempt="prewatt accounts list")
+    return {**payment_row(result.payment), "result": result.status, "reconnect": result.reconnect}
+
+
+async def reverse(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a posted payment back, whole or in part: never more than it was, and never an instant cut."""
+    channel, number, reason = str(args["channel"]), str(args["id"]), str(args.get("reason") or "").strip()
+    known = shell.store.read(lambda reader: reader.get(Payment, channel, number))
+    if known is None or known.status != "posted":
+        state = "there is none" if known is None else f"it is {known.status}"
+        raise Usage(f"no posted payment {channel}/{number}: {state}", attempt="prewatt payments list --status posted")
+    if not reason:
+        raise Usage("why?", attempt="--reason TEXT, which the audit chain keeps")
+    amount = exact.parse(str(args["amount"])) if args.get("amount") else known.amount_micro
+    if not 0 < amount <= known.amount_micro:
+        raise Usage(f"at most {money(known.amount_micro)} can be given back")
+    engine = shell.engine
+
+    def work(unit: Unit) -> PaymentResult:
+        world = engine.world()
+        body = {"amount": money(amount), "reason": reason, "account": known.account}
+        unit.audit(shell.actor, "payment.reverse", f"{channel}/{number}", body, world.now)
+        return settle(unit, replace(known, status="reversed", amount_micro=amount), world)
+
+    result = await shell.store.commit(Priority.MONEY, work)
+    engine.wake()
+    return {**payment_row(result.payment), "result": result.status, "given_back": money(amount)}
+
+
+ACTIONS = {
+    "payments.import": take,
+    "payments.reconciled": reconciled,
+    "payments.match": match,
+    "payments.reverse": reverse,
+}

@@ -95,7 +95,7 @@ async def _wish(shell: Shell, args: Mapping[str, Any], what: str) -> Mapping[str
     shell.store.read(lambda reader: known(reader, name))
     body = {"reason": str(args.get("reason") or "")}
     await shell.store.commit(Priority.COMMAND, lambda unit: unit.audit(shell.actor, f"{what}.asked", name, body, now))
-    report = await engine.decide([name])
+    report = await engine.decide([name], requester=shell.actor if what == "disconnect" else "engine")
     engine.wake()
     if not report.commands:
         case = shell.store.read(lambda reader: assemble.case(reader, name, engine.world()))

@@ -7,7 +7,7 @@ every commit comes as server-sent events.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -21,10 +21,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from prewatt.console import acts, bills, pages
+from prewatt.console import acts, bills, entry, pages
 from prewatt.console.lists import LISTS
 from prewatt.console.source import Source
 from prewatt.console.viewer import Console
+from prewatt.people import People
+from prewatt.roles import LOOK
 
 Endpoint = Callable[[Console, Request], Awaitable[Response]]
 KEY_BYTES = 32
@@ -48,6 +50,14 @@ POSTS: dict[str, Endpoint] = {
     "/accounts/{account}/{verb}": acts.account,
     "/commands/{command}/{verb}": acts.command,
 }
+LOGIN: dict[tuple[str, str], Endpoint] = {
+    ("GET", "/login"): entry.show,
+    ("POST", "/login"): entry.enter,
+    ("POST", "/logout"): entry.leave,
+    ("GET", "/password"): entry.show,
+    ("POST", "/password"): entry.renew,
+}
+"""What nobody needs a right for; each asks for itself who is there."""
 
 
 class _Server(uvicorn.Server):
@@ -69,11 +79,15 @@ class _Assets(StaticFiles):
         return response
 
 
-def console(source: Source, *, key: bytes, root: str = "") -> Starlette:
-    """The console as an application of its own, to be mounted at ``root``; ``key`` signs its CSRF tokens."""
-    it = Console(source, key, root)
+def console(source: Source, *, key: bytes, root: str = "", people: People | None = None) -> Starlette:
+    """The console as an application of its own, to be mounted at ``root``; ``key`` signs sessions and CSRF tokens.
+
+    Without ``people`` whoever reaches it may do everything: the demo's, on loopback.
+    """
+    it = Console(source, key, root, people)
     static = resources.files("prewatt.console").joinpath("static")
     routes: list[Any] = [Mount("/static", _Assets(directory=str(static)))]
+    routes += [Route(path, _bound(it, work), methods=[how]) for (how, path), work in LOGIN.items()]
     routes += [Route(path, _bound(it, work), methods=["GET"]) for path, work in GETS.items()]
     routes += [Route(path, _bound(it, work), methods=["POST"]) for path, work in POSTS.items()]
     return Starlette(routes=routes, middleware=[Middleware(GZipMiddleware, minimum_size=1000)])
@@ -84,9 +98,34 @@ def _bound(it: Console, work: Endpoint) -> Callable[[Request], Awaitable[Respons
 
     async def handle(request: Request) -> Response:
         request.state.version = it.watch.token
-        return await work(it, request)
+        right, kind = wants(request.method, work, request.path_params)
+        refused = entry.gate(it, request, right, kind)
+        return refused if refused is not None else await work(it, request)
 
     return handle
+
+
+def wants(method: str, work: Endpoint, params: Mapping[str, Any]) -> tuple[str, str]:
+    """The right that an endpoint asks for, and the kind by which its requests are counted."""
+    if work in LOGIN.values():
+        return entry.OPEN, "login" if method == "POST" else "look"
+    if work is acts.choose:
+        return entry.OPEN, "act"
+    if method == "POST":
+        act = acts.ACTS.get(("account" if work is acts.account else "command", str(params.get("verb", ""))))
+        return (act.action if act is not None else LOOK), "act"
+    return LOOK, "stream" if work is pages.stream else "look"
+
+
+def endpoints() -> list[tuple[str, str, str]]:
+    """Every endpoint of the console as (method, path, right), the buttons one by one."""
+    rows = [(how, path, *wants(how, work, {})[:1]) for (how, path), work in LOGIN.items()]
+    rows += [("GET", path, *wants("GET", work, {})[:1]) for path, work in GETS.items()]
+    for path, work in POSTS.items():
+        verbs = [verb for kind, verb in acts.ACTS if f"/{kind}s/" in path]
+        for verb in verbs or [""]:
+            rows.append(("POST", path.replace("{verb}", verb), wants("POST", work, {"verb": verb})[0]))
+    return rows
 
 
 @contextlib.asynccontextmanager

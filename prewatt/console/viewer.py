@@ -13,11 +13,14 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from prewatt.console import render
+from prewatt.console import entry, render
 from prewatt.console.live import Watch
 from prewatt.console.source import Source
 from prewatt.console.views import Frame
 from prewatt.console.words import LANGUAGES, Words
+from prewatt.people import People
+from prewatt.ratelimit import Limiter
+from prewatt.roles import may
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -41,6 +44,8 @@ class Console:
     source: Source
     key: bytes
     root: str = ""
+    people: People | None = None  # None: whoever reaches it is the house
+    limiter: Limiter = field(default_factory=Limiter)
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,8 +53,9 @@ class Console:
         object.__setattr__(self, "watch", Watch(self.source.store))
 
     def csrf(self, request: Request) -> str:
-        """The token of this browser: an HMAC of its session cookie."""
-        return hmac.new(self.key, session(request).encode(), "sha256").hexdigest()
+        """The token of this browser and login: an HMAC of its cookies."""
+        both = f"{session(request)}|{request.cookies.get(entry.COOKIE, '')}"
+        return hmac.new(self.key, both.encode(), "sha256").hexdigest()
 
     def trusts(self, request: Request, token: str) -> bool:
         """Whether a form came from a page that this console drew for this browser."""
@@ -69,17 +75,16 @@ class Console:
 
     def draw(self, request: Request, template: str, frame: Frame, page: str, **values: Any) -> HTMLResponse:
         """One page in the viewer's language and theme."""
+        person = entry.who(self, request)
         text = render.page(
             template,
-            w=self.words(request),
+            **self._shared(request),
             frame=frame,
             page=page,
-            theme="dark" if request.cookies.get("theme") == "dark" else "light",
-            csrf=self.csrf(request),
+            person=person.name if self.people is not None else "",
+            can=lambda right: may(person.roles, right),
             nonce=secrets.token_hex(8),
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-            url=self.url,
-            static=self.static,
             icon=self.icon,
             version=getattr(request.state, "version", ""),
             **{"text": "", "message": "", **values},
@@ -88,6 +93,24 @@ class Console:
         if "session" not in request.cookies:
             keep(response, "session", session(request))
         return response
+
+    def draw_bare(self, request: Request, template: str, **values: Any) -> HTMLResponse:
+        """A page that shows nothing of the installation but its name: the login's."""
+        text = render.page(template, **self._shared(request), site=self.source.site, **values)
+        response = HTMLResponse(text, headers=HEADERS)
+        if "session" not in request.cookies:
+            keep(response, "session", session(request))
+        return response
+
+    def _shared(self, request: Request) -> dict[str, Any]:
+        """What every template knows."""
+        return {
+            "w": self.words(request),
+            "theme": "dark" if request.cookies.get("theme") == "dark" else "light",
+            "csrf": self.csrf(request),
+            "url": self.url,
+            "static": self.static,
+        }
 
     def icon(self, name: str) -> Markup:
         """One of the sprite's icons; the word beside it carries the meaning."""
@@ -115,9 +138,9 @@ def preferred(request: Request) -> str:
     return LANGUAGES[request.headers.get("accept-language", "").lower().startswith("zh")]
 
 
-def keep(response: Response, name: str, value: str) -> None:
+def keep(response: Response, name: str, value: str, *, secure: bool = False) -> None:
     """Set one of the console's cookies."""
-    response.set_cookie(name, value, max_age=COOKIE_AGE_S, httponly=True, samesite="strict")
+    response.set_cookie(name, value, max_age=COOKIE_AGE_S, httponly=True, samesite="strict", secure=secure)
 
 
 def refusal(text: str, status: int) -> Response:

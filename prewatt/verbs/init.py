@@ -42,6 +42,9 @@ def command(
         Result(
             "init",
             {"home": place.root, "made": made, "config": place.config},
-            notes=(f"next: prewatt doctor --home {place.root}",),
+            notes=(
+                f"next: prewatt doctor --home {place.root}",
+                f"console: user admin, first password in {place.secrets / founding.FIRST_PASSWORD}",
+            ),
         )
     )

@@ -141,7 +141,8 @@ def test_a_signed_payment_is_taken_once_and_a_tampered_one_refused(daemon: Runni
 
 
 def test_the_console_answers_to_loopback_names_only(daemon: Running) -> None:
-    assert daemon.ask("GET", "/")[0] == 200
+    assert daemon.ask("GET", "/")[0] == 303  # to the login
+    assert daemon.ask("GET", "/login")[0] == 200
     assert daemon.ask("GET", "/", Host="evil.example")[0] == 400
 
 
@@ -156,7 +157,7 @@ def test_a_reload_is_all_or_nothing(daemon: Running, run: Run) -> None:
     config.write_text(before.replace('name = "prewatt"', 'name = "Eastern Mini-grid"'), encoding="utf-8")
     daemon.process.send_signal(signal.SIGHUP)
     waited(lambda: b'"message": "reloaded"' in daemon.said())
-    assert b"Eastern Mini-grid" in daemon.ask("GET", "/")[1]
+    assert b"Eastern Mini-grid" in daemon.ask("GET", "/login")[1]
     assert run("accounts", "topup", "A1", "1.00", "-o", "json").json["status"] == "posted"
     assert daemon.stop() == 0
     run("rate")
