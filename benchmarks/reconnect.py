@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from benchmarks.baselines import BASELINES, SPEC
@@ -34,6 +35,9 @@ SUMS = (
 P95_S, UNPAID_SHARE = 120.0, 1.05
 
 
+Job = tuple[str, int, int, int]  # design, accounts, days, seed
+
+
 def cast_of(design: str, transport: str = "direct") -> Cast:
     """Who plays in a design; KeyError for a name that is none."""
     if design in (OURS, CREWS):
@@ -41,7 +45,7 @@ def cast_of(design: str, transport: str = "direct") -> Cast:
     return Cast(transport=transport, engine=BASELINES[design], crews=False, tables=(SPEC,))
 
 
-def lived(job: tuple[str, int, int, int]) -> dict[str, Any]:
+def lived(job: Job) -> dict[str, Any]:
     """One design in one town: figures, reconnection times, and what the run took; in a process of its own."""
     design, accounts, days, seed = job
     cpu, wall = time.process_time(), time.perf_counter()
@@ -92,14 +96,42 @@ def _zero(got: float) -> dict[str, Any]:
     return {"want": 0, "got": got, "ok": got == 0}
 
 
-def report(seeds: Sequence[int], accounts: int, days: int, *, processes: int = 1) -> dict[str, Any]:
+class Kept:
+    """Runs that are over, one JSON line each in a file: a table that was cut short goes on where it was."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Read what ``path`` has; None keeps nothing."""
+        self._path = path
+        self._runs: dict[tuple[Any, ...], dict[str, Any]] = {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                one = json.loads(line)
+                self._runs[tuple(one["job"])] = one["run"]
+
+    def get(self, job: Job) -> dict[str, Any] | None:
+        """The run of ``job`` on this commit, if it was kept."""
+        return self._runs.get((*job, commit()))
+
+    def put(self, job: Job, run: Mapping[str, Any]) -> None:
+        """Keep one more."""
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"job": [*job, commit()], "run": run}) + "\n")
+
+
+def report(
+    seeds: Sequence[int], accounts: int, days: int, *, processes: int = 1, keep: Path | None = None
+) -> dict[str, Any]:
     """Run every design on every seed, interleaved, and print the table's rows and goals."""
-    jobs = [(design, accounts, days, seed) for seed in seeds for design in DESIGNS]
-    runs: dict[str, list[dict[str, Any]]] = {design: [] for design in DESIGNS}
+    kept, jobs = Kept(keep), [(design, accounts, days, seed) for seed in seeds for design in DESIGNS]
+    done = {job: run for job in jobs if (run := kept.get(job)) is not None}
+    left = [job for job in jobs if job not in done]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        for (design, *_, seed), found in zip(jobs, pool.map(lived, jobs), strict=True):
-            print(f"seed {seed} {design}: {found['wall_s']:.1f} s", file=sys.stderr)
-            runs[design].append(found)
+        for job, found in zip(left, pool.map(lived, left), strict=True):
+            print(f"seed {job[3]} {job[0]}: {found['wall_s']:.1f} s", file=sys.stderr)
+            kept.put(job, found)
+            done[job] = found
+    runs = {design: [done[job] for job in jobs if job[0] == design] for design in DESIGNS}
     methods = [row(design, runs[design]) for design in DESIGNS]
     return {
         "schema": "prewatt.benchmark/1",
@@ -123,9 +155,10 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=120)
     parser.add_argument("--days", type=int, default=10)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="file of finished runs: read first, added to, so that a run goes on")
     asked = parser.parse_args()
     seeds = range(asked.first, asked.first + asked.seeds)
-    print(json.dumps(report(seeds, asked.accounts, asked.days, processes=asked.processes), indent=1))
+    print(json.dumps(report(seeds, asked.accounts, asked.days, processes=asked.processes, keep=asked.keep), indent=1))
 
 
 if __name__ == "__main__":
