@@ -213,6 +213,8 @@ def test_a_terminal_that_redials_is_read_on_its_newest_connection(dialled: tuple
             await caller.stop()
         by_hand = calling(f"127.0.0.1:{port}", NAME, 1, 900, "Asia/Shanghai")  # what `prewatt meters dial` does
         calls = asyncio.ensure_future(by_hand.forever())
+        while hub.counts["login"] < 3:
+            await asyncio.sleep(0.01)
         poll = await link.poll(point, HostTime().now().replace(minute=0, second=0, microsecond=0))
         assert poll.power_w == 900 and poll.serial == f"{NAME}-1" and poll.reads
         calls.cancel()
