@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from control import debts, journal, outages, shadow, signals
+from control import debts, journal, lookups, outages, shadow, signals
 from control.policy import Policy
 from control.records import (
     Action,
@@ -31,9 +31,6 @@ from storage.unit import Reader
 
 R = TypeVar("R")
 CHUNK = 500  # accounts of one set of queries: far below SQLite's limit of variables
-SEALED_AGO = timedelta(hours=72)  # G6
-SEALED_WITHIN = timedelta(days=31)
-SEALED_DAILY = timedelta(hours=26)  # between two seals
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +138,7 @@ def _gather(reader: Reader, names: list[str], facts: dict[str, Signal], now: dat
             for row in (reader.find(RegisterPlace, meter_id__in=ids) if ids else [])
             if row.channel == Channel.IMPORT
         },
-        balances=_balances(reader, names),
+        balances=lookups.balances(reader, names),
         pending=_lists(reader.find(Payment, account__in=names, status="pending", order="received")),
         failed=_lists(reader.find(Payment, account__in=names, status="failed", order="received")),
         bills=_lists(reader.find(StoredBill, account__in=names, order=("account", "start"))),
@@ -155,35 +152,10 @@ def _gather(reader: Reader, names: list[str], facts: dict[str, Signal], now: dat
         },
         holds=_lists(_in_force(outages.holds(reader, names, installs, now), now)),
         locks=_lists(_in_force(outages.locks(reader, names, installs, now), now)),
-        notices=_lists(reader.find(Notice, account__in=names, order=("created", "notice"))),
-        sealed=_sealed(reader, names, now),
+        notices=_lists(lookups.told(reader, names)),
+        sealed=lookups.sealed(reader, names, now),
         facts=facts,
     )
-
-
-def _sealed(reader: Reader, names: list[str], now: datetime) -> dict[str, SealedForecast]:
-    """Each account's newest forecast of those that may count for G6; most were sealed in the last day that may."""
-    found: dict[str, SealedForecast] = {}
-    latest, left = now - SEALED_AGO, names
-    for earliest in (latest - SEALED_DAILY, now - SEALED_WITHIN):
-        rows = reader.find(
-            SealedForecast,
-            account__in=left,
-            sealed_at__le=latest,
-            sealed_at__gt=earliest,
-            order=("account", "sealed_at"),
-        )
-        found |= {row.account: row for row in rows}
-        latest, left = earliest, [name for name in left if name not in found]
-        if not left:
-            break
-    return found
-
-
-def _balances(reader: Reader, names: list[str]) -> dict[str, int]:
-    if len(names) > 20:
-        return {name.removeprefix("customer:"): amount for name, amount in reader.balances("customer:").items()}
-    return {name: reader.balance(f"customer:{name}") for name in names}
 
 
 def _lists(rows: Iterable[Any]) -> dict[str, list[Any]]:
@@ -257,7 +229,7 @@ def _build(account: Account, rows: _Rows, world: World) -> Case:
 
 def _lasting(row: Notice) -> bool:
     """Whether a notice was told for longer than its credit epoch: one of a tier, for its ladder's period."""
-    return row.code in ("over_tier", "over_tier_soon") and row.rung.count(".") > 1
+    return row.code in lookups.LASTING and row.rung.count(".") > 1
 
 
 def _read(place: RegisterPlace | None, state: AccountState, outlook: Outlook | None) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from control.commands import Event
 from control.decide import decide
 from control.policy import Policy
 from control.records import Action, Case, Command, CommandState, Decision, Service
+from control.verdicts import HOLD, Verdict
 from ingest.records import RelayState
-from storage.unit import Unit
+from storage.unit import Reader, Unit
 
 ORDERS = {
     "protected": "disconnect_by_hand",
@@ -137,8 +138,24 @@ def _news(unit: Unit, decision: Decision) -> bool:
     """Whether a decision without a command is worth a row: it says something else than the account's last one."""
     if decision.verdict in QUIET:
         return decision.verdict == "alert"
-    last = unit.find(Decision, account=decision.account, order="-at", limit=1)
-    return not last or (last[0].verdict, last[0].reason) != (decision.verdict, decision.reason)
+    return not on_record(unit, decision.account, decision.verdict, decision.reason)
+
+
+def on_record(reader: Reader, account: str, verdict: str, reason: str) -> bool:
+    """Whether the account's last decision on record says just that."""
+    table = reader.tables.of(Decision).spec.name
+    sql = f'SELECT verdict, reason FROM "{table}" WHERE account = ? ORDER BY "at" DESC, decision LIMIT 1'
+    last: tuple[str, str] | None = reader.connection.execute(sql, (account,)).fetchone()
+    return last == (verdict, reason)
+
+
+def stands(reader: Reader, case: Case, said: Verdict, policy: Policy) -> bool:
+    """Whether ``carry`` would write nothing: a hold that is on record already, with nothing to tell and to look at."""
+    if said.verdict != HOLD or said.reason in ("RG3", "RG4") or case.live_action == Action.DISCONNECT:
+        return False
+    if case.service is Service.DISCONNECTED and case.relay is RelayState.CLOSED:
+        return False
+    return on_record(reader, case.account, said.verdict, said.reason) and not alerts.due(case, policy)
 
 
 def cancel(unit: Unit, command_id: str, world: World, *, by: str, reason: str) -> bool:

@@ -32,7 +32,12 @@ def decide(case: Case, policy: Policy) -> Decision:
 
 def verdict(case: Case, policy: Policy) -> str:
     """What ``decide`` would say, without the record of it: for a screen over many cases."""
-    return judge(verdicts.view(case, policy)).verdict
+    return judged(case, policy).verdict
+
+
+def judged(case: Case, policy: Policy) -> verdicts.Verdict:
+    """The same with its reason."""
+    return judge(verdicts.view(case, policy))
 
 
 def judge(seen: View) -> verdicts.Verdict:

@@ -44,9 +44,7 @@ class Foresight:
         fresh = {name: row for name, row in rows.items() if whole or self._due(name, row, world)}
         self._age(rows, now)
         prices = self._store.read(lambda reader: outlooks.ahead(reader, books, now, self._lists))
-        meters: dict[str, list[int]] = {}
-        for row in self._store.read(lambda reader: reader.find(Install, order="meter_id")):
-            meters.setdefault(row.account, []).append(row.meter_id)
+        meters = self._store.read(_meters)
         if self._histories is None or self._histories.days != world.settings.history_days:
             self._histories = Histories(self._store, world.settings.history_days)
         made = outlooks.outlooks(self._histories, fresh, meters, world.policies, prices)
@@ -89,6 +87,17 @@ class Foresight:
         rows = standings(reader, world, self._raised)
         others = [name for name, row in rows.items() if row.mode != PREPAID]
         return {**rows, **(assemble.cases(reader, others, world) if others else {})}
+
+
+def _meters(reader: Reader) -> dict[str, list[int]]:
+    """The meters that each account has or had, by number."""
+    found: dict[str, list[int]] = {}
+    table = reader.tables.of(Install).spec.name
+    for account, meter in reader.connection.execute(
+        f'SELECT account, meter_id FROM "{table}" ORDER BY meter_id, "start"'
+    ):
+        found.setdefault(account, []).append(meter)
+    return found
 
 
 def credit_line(policy: Policy) -> int:

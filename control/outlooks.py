@@ -5,6 +5,7 @@ its last charge, times what the account really paid in the last week for each kW
 energy). Where the book cannot tell them, they are what each hour of the day cost in the last week.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -132,10 +133,12 @@ class _Part:
 def _next_tiers(reader: Reader, names: Iterable[str]) -> dict[str, int]:
     """Wh that accounts had left in their tier at the last actual read; none for those in their last tier."""
     wanted, found = sorted(names), dict[str, int]()
+    table = reader.tables.of(AccountState).spec.name
     for at in range(0, len(wanted), CHUNK):
-        for row in reader.find(AccountState, account__in=wanted[at : at + CHUNK], next_tier_wh__null=False):
-            if row.next_tier_wh is not None:
-                found[row.account] = row.next_tier_wh
+        part = wanted[at : at + CHUNK]
+        some = ", ".join("?" * len(part))
+        sql = f'SELECT account, next_tier_wh FROM "{table}" WHERE account IN ({some}) AND next_tier_wh IS NOT NULL'
+        found |= dict(reader.connection.execute(sql, part))
     return found
 
 
@@ -149,7 +152,12 @@ def _next_tier(prices_ahead: Prices, account: str, restart: str, hours: float | 
 
 def ahead(reader: Reader, books: Mapping[str, Book], now: datetime, lists: Lists | None = None) -> Prices:
     """The prices of every account's book from the last full hour on; ``lists`` are those of earlier looks."""
-    accounts = {row.account: (row.book, row.attributes) for row in reader.find(Account)}
+    table, decoded = reader.tables.of(Account).spec.name, dict[str, Mapping[str, str]]()
+    accounts = {}
+    for name, book, text in reader.connection.execute(f'SELECT account, book, attributes FROM "{table}"'):
+        if text not in decoded:
+            decoded[text] = json.loads(text)
+        accounts[name] = (book, decoded[text])
     start = now.replace(minute=0, second=0, microsecond=0)
     return Prices(books, accounts, start, lists if lists is not None else Lists())
 

@@ -4,18 +4,18 @@ The screen only finds those of whom something may be due; each is assembled and 
 writes what follows, so that no decision ever rests on anything but what is committed with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from control import assemble, breaker, carry, incidents, quota, screen, signals
 from control.assemble import World
 from control.breaker import Admission, Request
-from control.decide import verdict
+from control.decide import judged
 from control.records import Action, Case, Command, CommandState
 from control.signals import Signal
 from control.standing import Raised, standings
-from control.verdicts import NONE
+from control.verdicts import NONE, Verdict
 from storage.store import Store
 from storage.unit import Reader, Unit
 from storage.writer import Priority
@@ -63,11 +63,15 @@ async def decide_all(
         foreseen = quota.foreseen_in(cases.values(), world.now) if accounts is None else None
     due: list[str] = []
     cutting: list[Case] = []
+    said = {name: judged(case, world.policies[case.klass]) for name, case in cases.items()}
+    still = store.read(lambda reader: _still(reader, cases, said, world)) if requester == "engine" else frozenset()
     for name, case in cases.items():
-        found = verdict(case, world.policies[case.klass])
+        found = said[name].verdict
         if found in CUTTING:
             cutting.append(case)
-        if found != NONE or case.live_action == Action.DISCONNECT:
+        if name in still:
+            report.verdicts[found] = report.verdicts.get(found, 0) + 1
+        elif found != NONE or case.live_action == Action.DISCONNECT:
             due.append(name)
     admitted = await _admit(store, cutting, world, report, foreseen)
     size = world.settings.slice_size
@@ -90,6 +94,13 @@ def _slice(
     """One transaction: each account's case as committed now, its decision, and all that follows."""
     cases = assemble.cases(unit, names, world)
     return [carry.carry(unit, case, world, admitted=admitted, requester=requester) for case in cases.values()]
+
+
+def _still(reader: Reader, cases: Mapping[str, Case], said: Mapping[str, Verdict], world: World) -> frozenset[str]:
+    """Accounts that are held for the reason on record: this hour writes nothing for them."""
+    return frozenset(
+        name for name, case in cases.items() if carry.stands(reader, case, said[name], world.policies[case.klass])
+    )
 
 
 async def _admit(

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from control import breaker
-from control.assemble import SEALED_AGO, SEALED_DAILY, SEALED_WITHIN, World
+from control.assemble import World
 from control.breaker import Counts
+from control.lookups import SEALED_AGO, SEALED_DAILY, SEALED_WITHIN
 from control.records import Action, Case, Command, CommandState, SealedForecast
 from control.signals import Signal
 from storage.codec import to_ms

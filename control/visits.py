@@ -78,8 +78,10 @@ def _other(unit: Unit, poll: Poll) -> bool:
     """Whether another device answered than the one installed: its relay says nothing about this customer's."""
     if not poll.serial:
         return False
-    here = unit.find(Install, meter=poll.meter, end__null=True)
-    return bool(here) and poll.serial not in {row.serial for row in here}
+    table = unit.tables.of(Install).spec.name
+    sql = f'SELECT serial FROM "{table}" WHERE meter = ? AND "end" IS NULL'
+    here = {row[0] for row in unit.connection.execute(sql, (poll.meter,))}
+    return bool(here) and poll.serial not in here
 
 
 def _fault(poll: Poll, flags: int, limits: Settings) -> str:

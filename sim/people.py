@@ -17,9 +17,10 @@ from ingest.records import RelayState
 from sim.customers import mix
 from sim.meters import SimMeter
 from sim.town import Site, Town
+from storage.codec import to_ms
 from storage.records import Payment
 from storage.store import Store
-from storage.unit import Unit
+from storage.unit import Reader, Unit
 from storage.writer import Priority
 
 LOOK_S = 600
@@ -72,8 +73,7 @@ class Payers:
         if store is None:
             return set()
         since, self._told = self._told, self._clock.now()
-        rows = store.read(lambda r: r.find(Notice, delivered_at__gt=since, recipient="customer"))
-        return {row.account for row in rows if row.code != "reconnected"}
+        return store.read(lambda reader: _told(reader, since))
 
     async def _later(self, site: Site) -> None:
         await self._clock.sleep(site.payer.delay_min * 60)
@@ -101,6 +101,13 @@ class Payers:
                 return
             except Down:
                 await self._clock.sleep(RETRY_S)
+
+
+def _told(reader: Reader, since: datetime) -> set[str]:
+    """Customers who were told of something else than their return since then."""
+    table = reader.tables.of(Notice).spec.name
+    sql = f"SELECT DISTINCT account FROM \"{table}\" WHERE delivered_at > ? AND recipient = 'customer' AND code <> ?"
+    return {row[0] for row in reader.connection.execute(sql, (to_ms(since), "reconnected"))}
 
 
 class Operator:

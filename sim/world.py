@@ -251,14 +251,14 @@ class World:
         from storage.records import AccountState
 
         def look(reader: Any) -> dict[str, bool]:
-            states = {row.account: row for row in reader.find(AccountState)}
+            table = reader.tables.of(AccountState).spec.name
+            owed = dict(reader.connection.execute(f'SELECT account, accrued_micro FROM "{table}"'))
             balances = reader.balances("customer:")
             found = {}
             for site in self.town.sites:
                 name = site.account.account
-                accrued = states[name].accrued_micro if name in states else 0
                 line = self.policies[site.account.klass].disconnection_balance_micro
-                found[name] = balances.get(f"customer:{name}", 0) - accrued < line
+                found[name] = balances.get(f"customer:{name}", 0) - owed.get(name, 0) < line
             return found
 
         return self.store.read(look)

@@ -130,6 +130,17 @@ def balances(connection: sqlite3.Connection, prefix: str) -> dict[str, int]:
     return out
 
 
+def balances_of(connection: sqlite3.Connection, ledger_accounts: Sequence[str]) -> dict[str, int]:
+    """Balances of these ledger accounts (at most some thousands), by name; those without a posting are missing."""
+    some = ", ".join("?" * len(ledger_accounts))
+    sql = f"SELECT ledger_account, amount_micro FROM ledger_balance WHERE ledger_account IN ({some})"
+    rows = connection.execute(sql, tuple(ledger_accounts)).fetchall()
+    out = {str(name): int(amount) for name, amount in rows}
+    if len(out) != len(rows):
+        raise LedgerError("some of these accounts hold several currencies: ask for each")
+    return out
+
+
 def check(connection: sqlite3.Connection) -> list[str]:
     """What is wrong with the ledger, derived again from its postings: [] when nothing is."""
     derived = (

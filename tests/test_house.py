@@ -217,6 +217,7 @@ MAY_DO_IO = (
     "control.invariants",
     "control.journal",
     "control.lookback",
+    "control.lookups",
     "control.notices",
     "control.outcomes",
     "control.outlooks",

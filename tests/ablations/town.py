@@ -123,7 +123,7 @@ ROWS = (
     Safeguard(
         "72 hours of a sealed forecast", "time", "a bug of this morning has foreseen itself",
         f"{OUTSIDE}::test_the_newest_forecast_that_may_count_is_taken[ages_h0-80]",
-        swap("control.assemble:SEALED_AGO", timedelta(0)),
+        swap("control.lookups:SEALED_AGO", timedelta(0)),
     ),
     Safeguard(
         "moratorium", "time", "who could not pay is cut",

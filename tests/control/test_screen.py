@@ -2,20 +2,26 @@
 
 import random
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 
-from control import alerts, assemble, decide, quota, screen
+import pytest
+
+from control import alerts, assemble, carry, decide, quota, screen
 from control.assemble import Outlook
 from control.foresight import Foresight, aged
 from control.ladder import reached
 from control.policy import Policy, template
 from control.records import Case, Service
 from control.standing import Raised, Standing, standings
+from control.verdicts import Verdict
 from ingest.records import RelayState
 from sim.faults import FAULTS
 from sim.run import START, play
 from sim.town import build
 from sim.world import Cast, World
+from storage.store import Priority
+from storage.unit import Reader, Unit
 from tests.control.scenes import CNY, DAY, HOUR, NOW, hold, well_off
 
 POLICIES = [policy for name in ("cn-remote", "minigrid", "in-uppcl", "us-tx") for policy in template(name).values()]
@@ -105,6 +111,33 @@ def test_a_lived_town_stands_as_its_cases_say_and_the_rows_foresee_what_the_case
         assert by_rows == quota.foreseen_in(later, seen.now + 3 * DAY) > 0
     finally:
         world.close()
+
+
+def test_who_is_held_for_the_reason_on_record_costs_no_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stands still would have written nothing, carried out in the same moment."""
+    town, stood = World(build(4, 16, start=START), FAULTS["standard"], Cast(transport="direct")), 0
+    whole = carry.stands
+
+    def stands(reader: Reader, case: Case, said: Verdict, policy: Policy) -> bool:
+        nonlocal stood
+        found = whole(reader, case, said, policy)
+        if found and town.store is not None and town.engine is not None:
+            stood += 1
+            assert town.store.write(Priority.BATCH, partial(_written, case=case, world=town.engine.world())) == 0
+        return found
+
+    monkeypatch.setattr(carry, "stands", stands)
+    try:
+        play(town, 1)
+        assert stood > 10
+    finally:
+        town.close()
+
+
+def _written(unit: Unit, case: Case, world: assemble.World) -> int:
+    before = unit.connection.total_changes
+    carry.carry(unit, case, world, admitted=frozenset())
+    return unit.connection.total_changes - before
 
 
 def _at(world: assemble.World, shift: timedelta) -> assemble.World:

@@ -1,0 +1,52 @@
+"""A snapshot and accounts go in; their sealed forecasts, their notices and their money come out, by account."""
+
+from datetime import datetime, timedelta
+
+from control.records import Notice, SealedForecast
+from storage import ledger
+from storage.records import AccountState
+from storage.unit import Reader
+
+SEALED_AGO = timedelta(hours=72)  # G6
+SEALED_WITHIN = timedelta(days=31)
+SEALED_DAILY = timedelta(hours=26)  # between two seals
+LASTING = ("over_tier", "over_tier_soon")  # codes of notices that may stand for longer than a credit epoch
+
+
+def sealed(reader: Reader, names: list[str], now: datetime) -> dict[str, SealedForecast]:
+    """Each account's newest forecast of those that may count for G6; most were sealed in the last day that may."""
+    found: dict[str, SealedForecast] = {}
+    latest, left = now - SEALED_AGO, names
+    for earliest in (latest - SEALED_DAILY, now - SEALED_WITHIN):
+        rows = reader.find(
+            SealedForecast,
+            account__in=left,
+            sealed_at__le=latest,
+            sealed_at__gt=earliest,
+            order=("account", "sealed_at"),
+        )
+        found |= {row.account: row for row in rows}
+        latest, left = earliest, [name for name in left if name not in found]
+        if not left:
+            break
+    return found
+
+
+def told(reader: Reader, names: list[str]) -> list[Notice]:
+    """Notices that may count: those of each account's present epoch, and those of a tier, in order of their writing."""
+    stored, state = reader.tables.of(Notice), reader.tables.of(AccountState).spec.name
+    columns = ", ".join(f'n."{name}"' for name in stored.codec.names)
+    sql = (
+        f'SELECT {columns} FROM "{stored.spec.name}" n LEFT JOIN "{state}" s ON s.account = n.account'
+        f" WHERE n.account IN ({', '.join('?' * len(names))})"
+        f" AND (n.epoch = coalesce(s.epoch, 0) OR n.code IN ({', '.join('?' * len(LASTING))}))"
+        " ORDER BY n.created, n.notice"
+    )
+    load = stored.codec.load
+    return [load(row) for row in reader.connection.execute(sql, (*names, *LASTING))]
+
+
+def balances(reader: Reader, names: list[str]) -> dict[str, int]:
+    """What stands on each account in the ledger, in micro-units; without a posting it is missing."""
+    found = ledger.balances_of(reader.connection, [f"customer:{name}" for name in names])
+    return {name.removeprefix("customer:"): amount for name, amount in found.items()}
