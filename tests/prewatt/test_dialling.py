@@ -128,55 +128,49 @@ async def pushing(port: int) -> None:
             await asyncio.sleep(0.2)
 
 
-@pytest.mark.sockets
-def test_what_dials_in_is_collected_told_and_switched(dialled: tuple[Path, int, int]) -> None:
-    home, port, pushes = dialled
+async def collected(shell: wiring.Shell, port: int, pushes: int) -> None:
+    """All three are read, told, and the terminal's breaker is tripped."""
     device = terminal()
     line = device.line
     assert line is not None
-
-    async def story(shell: wiring.Shell) -> None:
-        caller, beside = Caller(device, "127.0.0.1", port), asyncio.ensure_future(pushing(pushes))
-        caller.start()
-        links = shell.engine.links
-        switching, behind, heard = links["t1"], links["behind"], links["pushes"]
-        assert isinstance(switching, TerminalLink)
-        assert isinstance(behind, ForwardedLink) and isinstance(heard, PushLink)
-        await heard.door.open()
-        await asyncio.sleep(0.5)
-        report = await shell.engine.collect(whole=True)
-        assert (report.due, report.polled, report.failed) == (3, 3, 0), report
-        assert report.new >= 3
-        points = {p.meter: p for p in shell.store.read(lambda reader: reader.find(wiring_point(), order="meter_id"))}
-        until = shell.clock.now() + timedelta(hours=1)
-        for order, shown in ((Order.ALARM, "alarm"), (Order.KEEP_POWER, "keep_power")):
-            assert await switching.tell(points["M1"], order, until) == "" and getattr(device, shown)
-        refused = await switching.drive(points["M1"], Drive("C0", "M1", "disconnect", 1, until))
-        assert (refused.result, refused.reason) == (DriveResult.REFUSED, "keep_power")
-        assert await switching.tell(points["M1"], Order.KEEP_POWER_OFF, until) == ""
-        outcome = await switching.drive(points["M1"], Drive("C1", "M1", "disconnect", 2, until))
-        assert (outcome.result, outcome.reason) == (DriveResult.ACKNOWLEDGED, "")
-        assert (await switching.relay(points["M1"])).state is RelayState.OPEN
-        assert (await behind.relay(points["M2"])).state is RelayState.CLOSED
-        done = await actions()["meters.tell"](shell, {"account": "A1", "order": "alarm-off"})
-        assert done["in_force"] and not device.alarm
-        done = await actions()["meters.tell"](shell, {"account": "A2", "order": "keep-power"})
-        assert done["in_force"] and line.meters[ADDRESS].meter.keep_power
-        for name, word in (("A1", "purchase"), ("A3", "alarm")):
-            with pytest.raises(ShellError, match="takes no order"):
-                await actions()["meters.tell"](shell, {"account": name, "order": word})
-        device.faults.add("lying_state")
-        with pytest.raises(ShellError, match="not in force: not_in_force"):
-            await actions()["meters.tell"](shell, {"account": "A1", "order": "alarm"})
-        again = await shell.engine.collect(whole=True)
-        assert (again.due, again.new) == (0, 0)
-        assert caller.calls == 1 and device.orders.count(Order.TRIP) == 1
-        beside.cancel()
-        await shell.aclose()
-        await caller.stop()
-
-    with wiring.opened(load(Home(home))) as shell:
-        asyncio.run(asyncio.wait_for(story(shell), 60))
+    caller, beside = Caller(device, "127.0.0.1", port), asyncio.ensure_future(pushing(pushes))
+    caller.start()
+    links = shell.engine.links
+    switching, behind, heard = links["t1"], links["behind"], links["pushes"]
+    assert isinstance(switching, TerminalLink)
+    assert isinstance(behind, ForwardedLink) and isinstance(heard, PushLink)
+    await heard.door.open()
+    await asyncio.sleep(0.5)
+    report = await shell.engine.collect(whole=True)
+    assert (report.due, report.polled, report.failed) == (3, 3, 0), report
+    assert report.new >= 3
+    points = {p.meter: p for p in shell.store.read(lambda reader: reader.find(wiring_point(), order="meter_id"))}
+    until = shell.clock.now() + timedelta(hours=1)
+    for order, shown in ((Order.ALARM, "alarm"), (Order.KEEP_POWER, "keep_power")):
+        assert await switching.tell(points["M1"], order, until) == "" and getattr(device, shown)
+    refused = await switching.drive(points["M1"], Drive("C0", "M1", "disconnect", 1, until))
+    assert (refused.result, refused.reason) == (DriveResult.REFUSED, "keep_power")
+    assert await switching.tell(points["M1"], Order.KEEP_POWER_OFF, until) == ""
+    outcome = await switching.drive(points["M1"], Drive("C1", "M1", "disconnect", 2, until))
+    assert (outcome.result, outcome.reason) == (DriveResult.ACKNOWLEDGED, "")
+    assert (await switching.relay(points["M1"])).state is RelayState.OPEN
+    assert (await behind.relay(points["M2"])).state is RelayState.CLOSED
+    done = await actions()["meters.tell"](shell, {"account": "A1", "order": "alarm-off"})
+    assert done["in_force"] and not device.alarm
+    done = await actions()["meters.tell"](shell, {"account": "A2", "order": "keep-power"})
+    assert done["in_force"] and line.meters[ADDRESS].meter.keep_power
+    for name, word in (("A1", "purchase"), ("A3", "alarm")):
+        with pytest.raises(ShellError, match="takes no order"):
+            await actions()["meters.tell"](shell, {"account": name, "order": word})
+    device.faults.add("lying_state")
+    with pytest.raises(ShellError, match="not in force: not_in_force"):
+        await actions()["meters.tell"](shell, {"account": "A1", "order": "alarm"})
+    again = await shell.engine.collect(whole=True)
+    assert (again.due, again.new) == (0, 0)
+    assert caller.calls == 1 and device.orders.count(Order.TRIP) == 1
+    beside.cancel()
+    await shell.aclose()
+    await caller.stop()
 
 
 def wiring_point() -> Any:
@@ -185,43 +179,47 @@ def wiring_point() -> Any:
     return MeterPoint
 
 
-@pytest.mark.sockets
-def test_a_terminal_that_redials_is_read_on_its_newest_connection(dialled: tuple[Path, int, int]) -> None:
-    home, port, _ = dialled
+async def redialled(shell: wiring.Shell, port: int) -> None:
+    """The newest connection is read, a stranger is denied, a simulated terminal calls by hand."""
     device = terminal()
+    link: Any = shell.engine.links["t1"]
+    (point, *_) = shell.store.read(lambda reader: reader.find(wiring_point(), order="meter_id"))
+    hub = link._hub
+    await hub.door.open()
+    first, second = Caller(device, "127.0.0.1", port, redial_s=60), Caller(device, "127.0.0.1", port)
+    first.start()
+    assert (await link.relay(point)).state is RelayState.CLOSED
+    second.start()
+    while hub.counts["login"] < 2:
+        await asyncio.sleep(0.01)
+    assert hub.counts["replaced"] == 1 and (await link.relay(point)).state is RelayState.CLOSED
+    stranger = Caller(Terminal("020009999", HostTime(), {}), "127.0.0.1", port, redial_s=60)
+    stranger.start()
+    while not hub.counts["unknown_terminal"]:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert stranger.session is not None and stranger.session.denied
+    assert hub.door.callers == 1
+    for caller in (first, second, stranger):
+        await caller.stop()
+    by_hand = calling(f"127.0.0.1:{port}", NAME, 1, 900, "Asia/Shanghai")  # what `prewatt meters dial` does
+    calls = asyncio.ensure_future(by_hand.forever())
+    while hub.counts["login"] < 3:
+        await asyncio.sleep(0.01)
+    poll = await link.poll(point, HostTime().now().replace(minute=0, second=0, microsecond=0))
+    assert poll.power_w == 900 and poll.serial == f"{NAME}-1" and poll.reads
+    calls.cancel()
+    await shell.aclose()
 
-    async def story(shell: wiring.Shell) -> None:
-        link: Any = shell.engine.links["t1"]
-        (point, *_) = shell.store.read(lambda reader: reader.find(wiring_point(), order="meter_id"))
-        hub = link._hub
-        await hub.door.open()
-        first, second = Caller(device, "127.0.0.1", port, redial_s=60), Caller(device, "127.0.0.1", port)
-        first.start()
-        assert (await link.relay(point)).state is RelayState.CLOSED
-        second.start()
-        while hub.counts["login"] < 2:
-            await asyncio.sleep(0.01)
-        assert hub.counts["replaced"] == 1 and (await link.relay(point)).state is RelayState.CLOSED
-        stranger = Caller(Terminal("020009999", HostTime(), {}), "127.0.0.1", port, redial_s=60)
-        stranger.start()
-        while not hub.counts["unknown_terminal"]:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.05)
-        assert stranger.session is not None and stranger.session.denied
-        assert hub.door.callers == 1
-        for caller in (first, second, stranger):
-            await caller.stop()
-        by_hand = calling(f"127.0.0.1:{port}", NAME, 1, 900, "Asia/Shanghai")  # what `prewatt meters dial` does
-        calls = asyncio.ensure_future(by_hand.forever())
-        while hub.counts["login"] < 3:
-            await asyncio.sleep(0.01)
-        poll = await link.poll(point, HostTime().now().replace(minute=0, second=0, microsecond=0))
-        assert poll.power_w == 900 and poll.serial == f"{NAME}-1" and poll.reads
-        calls.cancel()
-        await shell.aclose()
 
+@pytest.mark.sockets
+def test_what_dials_in_is_collected_told_switched_and_read_on_its_newest_connection(
+    dialled: tuple[Path, int, int],
+) -> None:
+    home, port, pushes = dialled
     with wiring.opened(load(Home(home))) as shell:
-        asyncio.run(asyncio.wait_for(story(shell), 60))
+        asyncio.run(asyncio.wait_for(collected(shell, port, pushes), 60))
+        asyncio.run(asyncio.wait_for(redialled(shell, port), 60))
 
 
 @pytest.mark.parametrize(
