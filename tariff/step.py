@@ -19,6 +19,7 @@ from tariff.streams import Stream
 
 Ints = NDArray[Any]
 BLOCK_WH = 3 << 15  # energies of one block: its arrays stay in a core's second-level cache
+BLOCK_ROWS = 3 << 12  # accounts of one block: an array of so many is used again, a larger one is given back and faulted
 ARRAYS = ("position", "quantity", "dynamic", "used", "exported")
 
 
@@ -129,7 +130,7 @@ def _taken(plan: Plan, state: State, energy: Energy, result: Ints | None, room: 
     n, count = energy.taken.shape
     lanes = _lanes(plan, state, energy)
     after = _moved(state, lanes, count, spent=spent)
-    rows = max(1, BLOCK_WH // max(1, count))
+    rows = min(BLOCK_ROWS, max(1, BLOCK_WH // max(1, count)))
     for low in range(0, n, rows):
         part = slice(low, min(n, low + rows))
         _block(plan, after, (lanes, room), part, energy.rows(part), None if result is None else result[part])

@@ -99,11 +99,10 @@ def test_order_and_chunking_of_meters_change_nothing(text: str, seed: int, order
     plan = compiled(text)
     wh, export = energies(seed, plan.slots)
     state, exact = rating.advance(plan, plan.zero(ACCOUNTS), 0, wh, export)
-    usual, step.BLOCK_WH = step.BLOCK_WH, block
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, "BLOCK_WH", block)
+        patch.setattr(step, "BLOCK_ROWS", 1 + block % 3)
         other, shuffled = rating.advance(plan, plan.zero(ACCOUNTS), 0, wh[order], export[order])
-    finally:
-        step.BLOCK_WH = usual
     assert (shuffled == exact[order]).all()
     assert (other.quantity == state.quantity[order]).all()
 
