@@ -20,8 +20,8 @@ from sim.faults import FAULTS
 from sim.run import START, play
 from sim.town import build
 from sim.world import Cast, World
-from storage.store import Priority
 from storage.unit import Reader, Unit
+from storage.writer import Priority
 from tests.control.scenes import CNY, DAY, HOUR, NOW, hold, well_off
 
 POLICIES = [policy for name in ("cn-remote", "minigrid", "in-uppcl", "us-tx") for policy in template(name).values()]
