@@ -7,6 +7,9 @@ from control.records import Case, Command, Decision, Guard
 from tariff import money as exact
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from control.fieldbook import Outage
     from control.policy import Policy
     from ingest.model import Driver
     from storage.records import Account, Payment
@@ -120,6 +123,25 @@ def bill_row(bill: "Bill") -> Row:
 
 def _span_row(span: "MissingSpan") -> Row:
     return {"start": span.start, "end": span.end, "intervals": span.intervals}
+
+
+def outage_row(one: "Outage", now: "datetime") -> Row:
+    """One outage as people are told of it."""
+    from control import outages
+
+    return {
+        "outage": one.outage,
+        "cause": one.cause,
+        "state": "under_way" if outages.live(one, now) else one.state,
+        "start": one.start,
+        "expected_end": one.expected_end,
+        "ended": one.ended,
+        "meter": one.meter or None,
+        "transformer": one.transformer or None,
+        "feeder": one.feeder or None,
+        "work": one.work,
+        "by": one.by,
+    }
 
 
 def guards_of(guards: Iterable[Guard]) -> dict[str, Row]:

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from control import assemble
+from control import assemble, outages
 from control.assemble import World
 from control.records import Case, Command, WorkOrder
 from prewatt import listing
 from prewatt.config import Config, load
 from prewatt.errors import Usage
 from prewatt.home import find
+from prewatt.listing import outage_row
 from prewatt.strict import suggest
 from prewatt.wiring import Shell, reading, settings
 from storage.records import Account, Event, Payment
@@ -91,6 +92,8 @@ def _detail(reader: Reader, shell: Shell, account: str) -> Row:
     row["payments"] = [listing.payment_row(payment) for payment in payments]
     orders = reader.find(WorkOrder, account=account, state__in=["open", "assigned"], order="created")
     row["work_orders"] = [{"order": o.order, "kind": o.kind, "state": o.state, "due": o.due} for o in orders]
+    now = shell.clock.now()
+    row["outages"] = [outage_row(one, now) for one in outages.of_account(reader, account, now)]
     events = reader.find(Event, account=account, order="-seq", limit=LAST)
     row["events"] = [{"at": e.at, "code": e.code, **e.params} for e in events]
     return row

@@ -194,6 +194,7 @@ MAY_DO_IO = (
     "ingest.outages",
     "ingest.network",
     "control",
+    "control.accuracy",
     "control.assemble",
     "control.calls",
     "control.entries",

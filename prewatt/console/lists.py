@@ -1,9 +1,10 @@
-"""The name of a list page goes in, its newest rows as cells come out: commands, work orders, payments, notices."""
+"""The name of a list page goes in, its newest rows as cells come out: commands, orders, outages, payments, notices."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from control.fieldbook import Outage
 from control.records import Command, Notice, WorkOrder
 from prewatt.console.board import frame, snapshot
 from prewatt.console.source import Source
@@ -62,6 +63,19 @@ def _order(names: Names, row: WorkOrder) -> Row:
     )
 
 
+def _outage(names: Names, row: Outage) -> Row:
+    del names
+    return (
+        Cell("time", row.start),
+        _code("outage_cause", row.cause),
+        Cell("text", row.meter or row.transformer or row.feeder or "—"),
+        _code("outage_state", row.state),
+        Cell("time", row.ended or row.expected_end),
+        Cell("text", row.by),
+        Cell("text", row.work),
+    )
+
+
 def _payment(names: Names, row: Payment) -> Row:
     return (
         Cell("time", row.received),
@@ -106,6 +120,7 @@ LISTS: Mapping[str, Listing] = {
     "orders": Listing(
         WorkOrder, "-created", ("time", "account", "meter", "kind", "status", "due", "owner", "detail"), _order
     ),
+    "outages": Listing(Outage, "-start", ("time", "kind", "place", "status", "until", "owner", "detail"), _outage),
     "payments": Listing(
         Payment, "-received", ("time", "account", "amount", "channel", "reference", "status", "detail"), _payment
     ),

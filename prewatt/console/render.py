@@ -14,7 +14,7 @@ from prewatt.console.words import Words, sign
 
 LADDER_WIDTH = 280
 MENU = (
-    ("operate", ("board", "accounts", "approvals", "commands", "orders")),
+    ("operate", ("board", "accounts", "approvals", "commands", "orders", "outages")),
     ("money", ("payments", "notices")),
 )
 COUNTED = ("approvals", "orders")
