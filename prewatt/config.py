@@ -75,6 +75,8 @@ class Gateway:
     physical: int = setting("DLMS over HDLC: lower part of the meters' addresses; 0 = none", 0, least=0, most=16383)
     baud: int = setting("speed, where host is a serial device (/dev/...)", 9600, least=300, most=921_600)
     parity: str = setting("parity of a serial device", "N", words=("N", "E", "O"))
+    stop_bits: int = setting("stop bits of a serial device", 1, least=1, most=2)
+    data_bits: int = setting("data bits of a serial device; 7 with parity E: old P1 ports", 8, least=7, most=8)
     pipeline: int = setting("Modbus TCP: visits under way at a time, where the gateway takes them", 1, least=1, most=64)
     terminal: str = setting(
         "qgdw376, or dlt645 behind one: the terminal that dials in, region and number as one word (020004660)", ""

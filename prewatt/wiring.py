@@ -178,7 +178,7 @@ def _transport(config: Config, gateway: Gateway) -> Any:
     if is_serial(gateway.host):
         from ingest.links.serial import SerialTransport
 
-        return SerialTransport(gateway.baud, gateway.parity)
+        return SerialTransport(gateway.baud, gateway.parity, gateway.stop_bits, gateway.data_bits)
     from ingest.links.tcp import TcpTransport, tls_context
 
     if not gateway.tls:

@@ -10,7 +10,8 @@ import os
 import termios
 from dataclasses import dataclass
 
-_BITS = termios.CS8 | termios.CREAD | termios.CLOCAL
+_BITS = termios.CREAD | termios.CLOCAL
+_SIZES = {7: termios.CS7, 8: termios.CS8}
 
 
 class SerialStream:
@@ -82,12 +83,14 @@ class SerialStream:
 class SerialTransport:
     """``ingest.ports.Transport`` for serial ports: ``host`` is the device, ``port`` is not used.
 
-    ``baud`` must be a speed that the operating system names; ``parity`` is N, E or O, ``stop_bits`` 1 or 2.
+    ``baud`` must be a speed that the operating system names; ``parity`` is N, E or O, ``stop_bits`` 1 or 2,
+    ``data_bits`` 7 or 8.
     """
 
     baud: int = 9600
     parity: str = "N"
     stop_bits: int = 1
+    data_bits: int = 8
 
     async def connect(self, host: str, port: int) -> SerialStream:  # noqa: ARG002
         """Open the device; OSError says what is wrong with it."""
@@ -102,7 +105,7 @@ class SerialTransport:
             raise
 
     def _settle(self, descriptor: int) -> None:
-        """Raw, 8 bits, the asked speed, for us alone, with nothing left in the buffers."""
+        """Raw, the asked speed and bits, for us alone, with nothing left in the buffers."""
         speed = getattr(termios, f"B{self.baud}", None)
         if speed is None:
             raise ValueError("the system knows no such speed")
@@ -110,7 +113,7 @@ class SerialTransport:
         state = termios.tcgetattr(descriptor)
         parity = {"N": 0, "E": termios.PARENB, "O": termios.PARENB | termios.PARODD}[self.parity]
         state[0] = state[1] = state[3] = 0
-        state[2] = _BITS | parity | (termios.CSTOPB if self.stop_bits == 2 else 0)
+        state[2] = _BITS | _SIZES[self.data_bits] | parity | (termios.CSTOPB if self.stop_bits == 2 else 0)
         state[4] = state[5] = speed
         state[6][termios.VMIN], state[6][termios.VTIME] = 1, 0  # with 0 an empty port reads like a lost one
         termios.tcsetattr(descriptor, termios.TCSANOW, state)
