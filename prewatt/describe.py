@@ -75,5 +75,6 @@ def _type(hint: Any, f: "Field[Any]") -> str:
 
 def _default(f: "Field[Any]") -> str:
     if f.default is not MISSING:
-        return {True: "true", False: "false"}.get(f.default, repr(f.default)).replace("'", '"')
+        text = str(f.default).lower() if isinstance(f.default, bool) else repr(f.default)  # 1 == True, 0 == False
+        return text.replace("'", '"')
     return "" if f.default_factory is MISSING else "none"

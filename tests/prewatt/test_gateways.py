@@ -1,5 +1,6 @@
 """How a gateway of the configuration becomes a link: framing, serial devices, pipelining, TLS files."""
 
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,7 +11,8 @@ from ingest.links.modbus import ModbusLink
 from ingest.links.rtuline import RtuConnection
 from ingest.links.serial import SerialTransport
 from prewatt import wiring
-from prewatt.config import Config, check
+from prewatt.config import Config, Gateway, check
+from prewatt.describe import _default
 from prewatt.errors import BadConfig
 from prewatt.home import Home
 
@@ -63,3 +65,8 @@ def test_tls_files_that_are_none_name_the_gateway(tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match="TLS files cannot be used") as refused:
         wiring._transport(config, config.gateway[0])
     assert "g1" in refused.value.which
+
+
+def test_a_default_of_one_or_zero_is_shown_as_a_number() -> None:
+    shown = {f.name: _default(f) for f in fields(Gateway)}
+    assert (shown["pipeline"], shown["port"], shown["tls"], shown["parity"]) == ("1", "0", "false", '"N"')
