@@ -16,6 +16,7 @@ from tests.cases.toml_text import document
 from tests.tariff.books import texts
 
 SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+FEWER = settings(SETTINGS, max_examples=30)  # of those that go slot by slot
 ACCOUNTS = 5
 
 
@@ -53,7 +54,7 @@ def test_batch_equals_any_split(text: str, seed: int, cuts: list[int]) -> None:
     assert (np.concatenate(parts, axis=1) == exact).all()
 
 
-@SETTINGS
+@FEWER
 @given(texts(), st.integers(0, 1000))
 def test_batch_equals_hour_by_hour(text: str, seed: int) -> None:
     plan = compiled(text, days=2)
@@ -67,7 +68,7 @@ def test_batch_equals_hour_by_hour(text: str, seed: int) -> None:
     assert same(state, whole)
 
 
-@SETTINGS
+@FEWER
 @given(texts(whole=True), st.integers(0, 1000))
 def test_slots_add_up_to_the_rounded_lines(text: str, seed: int) -> None:
     plan = compiled(text, days=2)
@@ -78,7 +79,7 @@ def test_slots_add_up_to_the_rounded_lines(text: str, seed: int) -> None:
     assert (rated.amount_micro.sum(axis=1) == total).all()
 
 
-@SETTINGS
+@FEWER
 @given(texts(), st.integers(0, 1000))
 def test_fast_charges_equal_the_rounding_of_every_step(text: str, seed: int) -> None:
     plan = compiled(text, days=2)
