@@ -129,6 +129,14 @@ class Facts:
         found = own or {key: value for key, value in self.before.items() if key.startswith(head)}
         return {key.removeprefix(head): value for key, value in found.items()}
 
+    def leave(self, ident: str, lots: Mapping[str, Ints]) -> None:
+        """Leave ``lots`` to the next part or bill under ``ident``, and nothing of what an earlier part left there."""
+        head = f"{ident}:"
+        for key in [key for key in self.after if key.startswith(head)]:
+            del self.after[key]
+        self.after.update({head + text: values for text, values in lots.items()})
+        self.after.setdefault(f"{head}0000-01", np.zeros(self.n, np.int64))
+
 
 def narrow(values: Ints) -> Ints:
     """int64 where every value fits; what does not stays Python integers."""

@@ -52,8 +52,7 @@ def price(spec: CreditBank, facts: Facts) -> list[Line]:
     kept, gone = banks.expire(lots, spec.expiry, facts)
     left = sum(lots.values(), np.zeros(facts.n, np.int64))
     line = facts.line(spec, surplus - paid, (left, money.MICRO_SCALE, facts.book.currency))
-    facts.after.update({f"{spec.id}:{month}": amount for month, amount in kept.items()})
-    facts.after.setdefault(f"{spec.id}:0000-01", np.zeros(facts.n, np.int64))
+    facts.leave(spec.id, kept)
     return [line, *_payout(spec, facts, gone)]
 
 

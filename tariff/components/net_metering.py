@@ -68,8 +68,7 @@ def price(spec: NetMetering, facts: Facts) -> list[Line]:
         found += credits
         kept, gone = banks.expire(lots, spec.expiry, facts)
         expired = expired + gone
-        facts.after.update({f"{_name(spec, label)}:{month}": wh for month, wh in kept.items()})
-        facts.after.setdefault(f"{_name(spec, label)}:0000-01", np.zeros(facts.n, np.int64))
+        facts.leave(_name(spec, label), kept)
     if facts.closing and expired.any() and spec.payout != "0":
         value, scale = money.exact(spec.payout)
         amount = facts.micro(-expired.astype(object) * value, 10 ** (scale + 3))

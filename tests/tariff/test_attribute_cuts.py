@@ -7,7 +7,7 @@ import numpy as np
 from tariff import book as books
 from tariff import statement
 from tests.cases.toml_text import document
-from tests.tariff.making import ENERGY, amounts, made
+from tests.tariff.making import ENERGY, amounts, dated, made
 from tests.tariff.months import month
 
 POOR = {"attribute": "poor", "equals": "yes"}
@@ -82,6 +82,21 @@ def test_a_bank_of_a_window_lives_through_bills_that_have_no_hour_of_it() -> Non
     assert carried["nm/peak:2025-01"] == 50_000
     bill = statement.bill(book, "A", *march, usage.ends, wh, minutes=60, carried=carried, export_wh=export)
     assert bill.total_micro == 4_000_000
+
+
+def test_a_bank_whose_rule_changes_is_spent_once() -> None:
+    """February's 5.00 pay for March's second half; April finds nothing left. It once found them again."""
+    sold = {"id": "sold", "kind": "energy", "quantity": "export", "prices": ["0.05"], "credit": True}
+    old, new = ({"id": "bank", "kind": "credit_bank", "of": ["energy", "sold"], "expires_months": n} for n in (6, 7))
+    book = dated(("2020-01-01", [ENERGY, sold, old]), ("2025-03-11", [ENERGY, sold, new]))
+    start = datetime(2025, 2, 1)
+    wh, export = np.zeros(89 * 24, np.int64), np.zeros(89 * 24, np.int64)
+    export[5], wh[(28 + 20) * 24], wh[(28 + 31) * 24] = 100_000, 80_000, 30_000
+    usage = statement.Usage(np.datetime64(start, "m") + 60 * np.arange(1, 89 * 24 + 1), wh, 60, export)
+    april = datetime(2025, 4, 1), datetime(2025, 5, 1)
+    carried = statement.carried(book, april[0], usage)
+    bill = statement.bill(book, "A", *april, usage.ends, wh, minutes=60, carried=carried, export_wh=export)
+    assert bill.total_micro == 3_000_000
 
 
 def test_export_is_netted_under_the_periods_of_its_own_version() -> None:
