@@ -70,7 +70,6 @@ def count(reader: Reader, world: World, foreseen: int, released: frozenset[str])
     """What the breaker compares with, for today; ``released`` are those that two persons let go."""
     day = world.now.replace(hour=0, minute=0, second=0, microsecond=0)
     left = reader.count(Command, action=Action.DISCONNECT, sent_at__ge=day)
-    feeders = [row.feeder for row in reader.find(Account) if row.feeder]
     return Counts(
         accounts=reader.count(Account),
         foreseen=foreseen,
@@ -78,7 +77,7 @@ def count(reader: Reader, world: World, foreseen: int, released: frozenset[str])
         left_window=left,
         left_day=left,
         settled_window=_settled(reader, day),
-        feeder_accounts={name: feeders.count(name) for name in sorted(set(feeders))},
+        feeder_accounts=_by_feeder(reader),
         feeder_left_hour=_left_by_feeder(reader, world),
         released=released,
     )
@@ -110,6 +109,13 @@ def feeder_of(reader: Reader, account: str) -> str:
     return row.feeder if row else ""
 
 
+def _by_feeder(reader: Reader) -> dict[str, int]:
+    """How many accounts hang on each feeder that has a name."""
+    table = reader.tables.of(Account).spec.name
+    sql = f"SELECT feeder, count(*) FROM \"{table}\" WHERE feeder <> '' GROUP BY feeder ORDER BY feeder"
+    return dict(reader.connection.execute(sql))
+
+
 def _settled(reader: Reader, day: datetime) -> int:
     return reader.count(Command, action=Action.DISCONNECT, sent_at__ge=day, state__in=list(SETTLED))
 
@@ -131,9 +137,11 @@ def _median(reader: Reader, world: World) -> int | None:
 
 def _left_by_feeder(reader: Reader, world: World, but: str = "") -> dict[str, int]:
     """How many left on each feeder within the hour."""
-    found: dict[str, int] = {}
-    for row in reader.find(Command, action=Action.DISCONNECT, sent_at__ge=world.now - timedelta(hours=1)):
-        if row.command != but:
-            name = feeder_of(reader, row.account)
-            found[name] = found.get(name, 0) + 1
-    return dict(sorted(found.items()))
+    accounts, orders = (reader.tables.of(kind).spec.name for kind in (Account, Command))
+    sql = (
+        f'SELECT a.feeder, count(*) FROM "{orders}" c LEFT JOIN "{accounts}" a ON a.account = c.account'
+        " WHERE c.action = ? AND c.sent_at >= ? AND c.command <> ? GROUP BY a.feeder"
+    )
+    since = to_ms(world.now - timedelta(hours=1))
+    rows = reader.connection.execute(sql, (Action.DISCONNECT.value, since, but))
+    return dict(sorted((feeder or "", count) for feeder, count in rows))
