@@ -114,7 +114,7 @@ _DECISION = TableSpec(
         "decision": "id, derived from content",
         "account": "account number",
         "at": "when it was decided, UTC",
-        "verdict": "none, alert, request_approval, disconnect, connect, hold, field_order or read_back",
+        "verdict": "none, alert, request_approval, disconnect, connect, hold, field_order, read_back, shadow",
         "reason": "stable code of what decided: rule, guard or lock",
         "credit": "credit status: ok, low, low2, emergency, exhausted or negative",
         "available_micro": "posted minus accrued, micro-units of the account's currency",

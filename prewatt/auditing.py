@@ -4,21 +4,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from control.records import Command, CommandEvent, Decision
 from prewatt.errors import Usage
 from prewatt.listing import money
 from prewatt.lookup import config_of, known
 from prewatt.output import plain
+from prewatt.reasons import contradicted
 from prewatt.rules import series_of
 from prewatt.wiring import Shell, reading
 from storage.billing import span_of
+from storage.codec import to_ms
 from storage.keptbooks import KeptBooks
 from storage.records import StoredBill
 from storage.rerate import Difference, rerate
+from storage.unit import Reader
 from storage.verify import verify
 from tariff import calendar as calendars
 
 MOST = 100
 """Differences that are listed; all are counted."""
+DECISION = "d-"
 CHARGES = ("slot", "accrued")
 """Reasons that are of hourly money; all others are of bills."""
 
@@ -28,6 +33,7 @@ def verified(
     *,
     bills: bool = True,
     charges: bool = True,
+    decisions: bool = True,
     account: str = "",
     period: str = "",
     bill: str = "",
@@ -44,6 +50,7 @@ def verified(
         since, until = span
         if bills or charges:
             made = rerate(shell.store, books, since=since, until=until, account=account, slots=charges)
+        judged = shell.store.read(lambda reader: decided(reader, account, span)) if decisions and not bill else (0, [])
     wrong = made.differences if bills or charges else ()
     of_bills = [_told(one) for one in wrong if one.reason not in CHARGES and bills]
     of_charges = [_told(one) for one in wrong if one.reason in CHARGES and charges]
@@ -63,9 +70,37 @@ def verified(
             "differences": of_charges[:MOST],
             "different": len(of_charges),
         },
+        "decisions": {"checked": judged[0], "differences": judged[1][:MOST], "different": len(judged[1])},
         "faults": [*found.state, *found.chain, *found.ledger, *found.lake][:MOST],
-        "ok": found.ok and not of_bills and not of_charges,
+        "ok": found.ok and not of_bills and not of_charges and not judged[1],
     }
+
+
+def decided(
+    reader: Reader, account: str, span: tuple[datetime | None, datetime | None]
+) -> tuple[int, list[dict[str, str]]]:
+    """How many decisions on record were derived anew, and those that do not follow or that a command misses."""
+    since, until = (to_ms(at) if at is not None else edge for at, edge in zip(span, (0, 1 << 62), strict=True))
+    table = reader.tables.of(Decision).spec.name
+    sql = f'SELECT decision FROM "{table}" WHERE "at" >= ? AND "at" < ? AND (? = \'\' OR account = ?) ORDER BY "at"'
+    known = [name for (name,) in reader.connection.execute(sql, (since, until, account, account))]
+    wrong = []
+    for name in known:  # one at a time: a year of a city does not fit into memory
+        row = reader.get(Decision, name)
+        why = contradicted(reader, row) if row is not None else "it went away"
+        if row is not None and why:
+            wrong.append({"account": row.account, "at": plain(row.at), "decision": name, "reason": why})
+    if any(span):
+        return len(known), wrong
+    here = set(known)
+    only: dict[str, Any] = {"account": account} if account else {}
+    for command in reader.find(Command, order="requested", **only):
+        sent = [step.detail for step in reader.find(CommandEvent, command=command.command, event="send")]
+        judged = {name for name in (command.decision, *sent) if name.startswith(DECISION)}
+        for name in sorted(judged - here):
+            why = f"command {command.command} rests on it, and it is not on record"
+            wrong.append({"account": command.account, "at": plain(command.requested), "decision": name, "reason": why})
+    return len(known), wrong
 
 
 def _chosen(shell: Shell, account: str, period: str, bill: str) -> tuple[str, tuple[datetime | None, datetime | None]]:

@@ -15,6 +15,9 @@ def command(
     charges: Annotated[
         bool, typer.Option("--charges/--no-charges", help="Rate every charged slot and open period anew.")
     ] = True,
+    decisions: Annotated[
+        bool, typer.Option("--decisions/--no-decisions", help="Derive every decision on record anew.")
+    ] = True,
     account: Annotated[str, typer.Option("--account", help="Only what this account was billed and charged.")] = "",
     period: Annotated[str, typer.Option("--period", metavar="PERIOD", help="Only this month: 2026-01.")] = "",
     bill: Annotated[
@@ -25,6 +28,7 @@ def command(
 ) -> None:
     """Verify audit chain, ledger and lake, and every bill, its lines, postings and slots, re-derived from stored reads.
 
+    Decisions are derived anew from their own cases, and what a command rests on must be on record.
     What differs is listed by account with its line, posting or slot, as stored and as made anew. Exit 1: one is wrong.
     """
     from prewatt.auditing import verified
@@ -32,7 +36,7 @@ def command(
 
     if bill and (account or period):
         raise Usage("--bill names its account and period already", attempt="prewatt verify --bill NUMBER")
-    data = verified(home, bills=bills, charges=charges, account=account, period=period, bill=bill)
+    data = verified(home, bills=bills, charges=charges, decisions=decisions, account=account, period=period, bill=bill)
     emit(Result("verify", data))
     if not data["ok"]:
         raise typer.Exit(1)
