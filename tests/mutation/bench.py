@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 TESTS = ("components", "rules", "attribute_cuts", "reference", "banks", "calendar", "money")  # of every module
 OF: dict[str, tuple[str, ...]] = {
     "tariff.book": ("book", "keys", "oddities"),
-    "tariff.components": ("book", "keys"),
+    "tariff.components.credit_bank": ("banks",),
+    "tariff.components.net_metering": ("banks",),
+    "tariff.components": ("rules", "book", "keys"),
+    "tariff.banks": ("banks",),
     "tariff.charges": ("kernel",),
     "tariff.difference": ("difference",),
     "tariff.estimate": ("estimate",),
