@@ -21,8 +21,8 @@ from prewatt.lookup import config_of, known
 from prewatt.rules import read_book
 from prewatt.wiring import Shell, reading
 from storage import billing
+from storage.around import gather
 from storage.billing import Basis, Customer
-from storage.folds import gather
 from storage.records import Account, Install
 from storage.unit import Reader
 from storage.usage import Energies, Master, at_ms, ms_of

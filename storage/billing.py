@@ -17,13 +17,14 @@ import pyarrow as pa
 from ingest.records import Channel
 from storage import blocks, wholes
 from storage.accruals import settle
+from storage.around import gather
 from storage.codec import canonical, revive
 from storage.customers import Customer as Customer
 from storage.customers import Run as Run
 from storage.customers import attributes_of as attributes_of
 from storage.customers import plan_run as plan_run
 from storage.customers import span_of as span_of
-from storage.folds import Quality, carried, gather
+from storage.folds import Quality, carried
 from storage.positions import billable, measured
 from storage.records import OpenPeriod, Posting, StoredBill
 from storage.store import Store

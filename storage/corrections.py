@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from ingest.records import Finding
 from storage.accruals import settle
+from storage.around import gather
 from storage.billing import Customer, bill_of, legs, stored_bill
 from storage.charging import GroupCharges
 from storage.codec import canonical
-from storage.folds import Folds, gather
+from storage.folds import Folds
 from storage.keptbooks import KeptBooks
 from storage.recharge import recharge
 from storage.records import StoredBill, SupersededBill

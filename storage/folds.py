@@ -3,21 +3,19 @@
 Folds is the rater's memory: a Group per book, period, slot length and attributes. Nothing in it is a truth of its own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ingest.records import Channel, Finding, MeterPoint
 from storage import tiers
+from storage.around import AT_ONCE, Around, by_meter, joined
 from storage.charging import GroupCharges
-from storage.merge import merge
 from storage.positions import Group, measured
 from storage.records import Account, Install, OpenPeriod, StoredBill
-from storage.schemas import INTERVALS
 from storage.store import Store
 from storage.usage import Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
 from tariff import gas, jumps, money, rating, statement
@@ -49,17 +47,6 @@ class _Touched:
 
     def mark(self, row: int, slot: int) -> None:
         self.first[row] = min(slot, self.first.get(row, slot))
-
-
-def gather(store: Store, meters: list[int], start: datetime, end: datetime, fresh: pa.Table | None) -> pa.Table:
-    """Intervals of all channels in [start, end): stored and not yet stored ones, merged by the store's own rule."""
-    held = store.intervals(start, end, meters, None)
-    if fresh is None or not fresh.num_rows:
-        return held
-    stamp = pa.timestamp("ms")
-    own = pc.field("meter_id").isin(pa.array(meters, pa.int32()))
-    inside = (pc.field("end") > pa.scalar(start, stamp)) & (pc.field("end") <= pa.scalar(end, stamp))
-    return merge(INTERVALS, [held, fresh.filter(own & inside)])
 
 
 def carried(
@@ -128,23 +115,27 @@ class Folds:
                 if self._book(account) is not None and account in self.master.by_account:
                     wanted.setdefault((start, self.open_of[account][start].end), []).append(account)
         touched: dict[tuple[int, bool], _Touched] = {}
+        around = Around(self._store, self.master)
         for (start, end), accounts in sorted(wanted.items()):
-            meters = sorted({meter for account in accounts for meter in self.master.meters(account)})
-            energies = Energies.of(gather(self._store, meters, start, end, None))
-            order = {meter: energies.take(np.flatnonzero(energies.meter_id == meter)) for meter in meters}
-            for account in accounts:
+            for account in self._nearing(accounts, around):
                 try:
-                    group, row = self._place(account, start, end, None)
+                    group, row = self._place(account, start, end, around)
                 except RatingError:
                     continue  # its next intervals bring the finding; nobody else waits for it
-                parts = [order[meter] for meter in self.master.meters(account)]
-                group.put(row, self.master.of_account(_join(parts), account))
+                group.put(row, around.of(account, start, end))
                 other = self.open_of[account][start].book_hash != group.plan.book.hash
                 touched.setdefault((id(group), other), _Touched(group)).mark(row, 0)
         self._move([one for (_, other), one in touched.items() if not other], Moved(), write=False)
         repriced = Moved()
         self._move([one for (_, other), one in touched.items() if other], repriced, write=True)
         return repriced
+
+    def _nearing(self, accounts: Iterable[str], around: Around) -> Iterator[str]:
+        """The accounts by book, so that those at hand at once share their spans."""
+        ordered = sorted(accounts, key=lambda name: (self.accounts[name].book if name in self.accounts else "", name))
+        for at in range(0, len(ordered), AT_ONCE):
+            around.near(ordered[at : at + AT_ONCE])
+            yield from ordered[at : at + AT_ONCE]
 
     def _book(self, account: str) -> Book | None:
         known = self.accounts.get(account)
@@ -157,7 +148,7 @@ class Folds:
             span = self._spans[book.hash] = period_of(book, at)
         return span
 
-    def _place(self, account: str, start: datetime, end: datetime, fresh: pa.Table | None) -> tuple[Group, int]:
+    def _place(self, account: str, start: datetime, end: datetime, around: Around) -> tuple[Group, int]:
         """Return the group and row of an account's period, made if new (empty, with what its ladders carried)."""
         known = self._where.get((account, start))
         if known is not None:
@@ -170,18 +161,17 @@ class Folds:
         if key not in self._groups:
             self._groups[key] = Group.of(rating.compile(book, start, end, minutes, attributes), start, minutes)
         group = self._groups[key]
-        before = self._carry(account, book, start, minutes, fresh)
+        before = self._carry(account, book, start, minutes, around)
         group.add([account], [before], self.master.first_slot(account, group.grid))
         self._where[account, start] = group
         self._quicken(account, start, group)
         return group, group.row_of[account]
 
-    def _carry(self, account: str, book: Book, start: datetime, minutes: int, fresh: pa.Table | None) -> dict[str, int]:
+    def _carry(self, account: str, book: Book, start: datetime, minutes: int, around: Around) -> dict[str, int]:
         begin = ladder_start(book, start)
         if begin >= start:
             return {}
-        meters = self.master.meters(account)
-        energies = self.master.of_account(Energies.of(gather(self._store, meters, begin, start, fresh)), account)
+        energies = around.of(account, begin, start)
         return carried(book, start, energies, minutes, self.accounts[account].attributes)
 
     def take(self, fresh: pa.Table) -> Moved:
@@ -189,22 +179,23 @@ class Folds:
         moved = Moved()
         touched: dict[int, _Touched] = {}
         energies = Energies.of(fresh)
-        by_meter = _by_meter(energies.take(np.flatnonzero(~self._take_plain(energies, touched))))
+        own_of = by_meter(energies.take(np.flatnonzero(~self._take_plain(energies, touched))))
         accounts = {
-            install.account for meter in by_meter for install in self.master.by_meter.get(meter, []) if install.account
+            install.account for meter in own_of for install in self.master.by_meter.get(meter, []) if install.account
         }
-        for account in sorted(accounts):
-            parts = [by_meter[meter] for meter in self.master.meters(account) if meter in by_meter]
-            own = self.master.of_account(_join(parts), account)
+        around = Around(self._store, self.master, fresh)
+        for account in self._nearing(accounts, around):
+            parts = [own_of[meter] for meter in self.master.meters(account) if meter in own_of]
+            own = self.master.of_account(joined(parts), account)
             try:
-                self._take_account(account, own, fresh, touched, moved)
+                self._take_account(account, own, around, touched, moved)
             except RatingError as error:
                 moved.findings.append(_unrated(account, own, str(error)))
         self._move(sorted(touched.values(), key=lambda one: one.group.grid.start), moved, write=True)
         return moved
 
     def _take_account(
-        self, account: str, own: Energies, fresh: pa.Table, touched: dict[int, _Touched], moved: Moved
+        self, account: str, own: Energies, around: Around, touched: dict[int, _Touched], moved: Moved
     ) -> None:
         """Put one account's new intervals into its periods."""
         book = self._book(account)
@@ -220,7 +211,7 @@ class Folds:
             start, end = self._period(book, at_ms(low - _MS))
             inside = np.flatnonzero((ends > ms_of(start)) & (ends <= ms_of(end)))
             part = own if inside.size == ends.size else own.take(inside)
-            self._take_period(account, (start, end), part, fresh, touched, moved)
+            self._take_period(account, (start, end), part, around, touched, moved)
             later = ends[ends > ms_of(end)]
             if not later.size:
                 break
@@ -231,26 +222,25 @@ class Folds:
         account: str,
         span: tuple[datetime, datetime],
         own: Energies,
-        fresh: pa.Table,
+        around: Around,
         touched: dict[int, _Touched],
         moved: Moved,
     ) -> None:
         start, end = span
         if (account, start) not in self._where and self._billed(account, start):
             moved.billed.append((account, start))
-            self._go_on(account, span, fresh, touched, moved)
+            self._go_on(account, span, around, touched, moved)
             return
-        group, row = self._place(account, start, end, fresh)
+        group, row = self._place(account, start, end, around)
         mark = touched.setdefault(id(group), _Touched(group))
         began = int((own.end - own.minutes * 60_000).min())
         first = max(0, (began - group.grid.start) // group.grid.slot_ms)
-        table = gather(self._store, self.master.meters(account), start, end, fresh)
-        changed = group.put(row, self.master.of_account(Energies.of(table), account))
+        changed = group.put(row, around.of(account, start, end))
         mark.mark(row, min(changed, first) if self.force else changed)
-        self._go_on(account, span, fresh, touched, moved)
+        self._go_on(account, span, around, touched, moved)
 
     def _go_on(
-        self, account: str, span: tuple[datetime, datetime], fresh: pa.Table, touched: dict[int, _Touched], moved: Moved
+        self, account: str, span: tuple[datetime, datetime], around: Around, touched: dict[int, _Touched], moved: Moved
     ) -> None:
         """Later periods whose ladders carry this one's energy: the open ones are rewound, the billed ones corrected."""
         book = self._book(account)
@@ -260,15 +250,15 @@ class Folds:
             later = self._store.read(lambda reader: reader.find(StoredBill, account=account, start__gt=span[0]))
             moved.billed += [(account, one.start) for one in later if ladder_start(book, one.start) < span[1]]
         for start in sorted(one for one in self.open_of.get(account, {}) if one > span[0]):
-            self._carry_on(account, start, fresh, touched)
+            self._carry_on(account, start, around, touched)
 
-    def _carry_on(self, account: str, start: datetime, fresh: pa.Table, touched: dict[int, _Touched]) -> None:
+    def _carry_on(self, account: str, start: datetime, around: Around, touched: dict[int, _Touched]) -> None:
         """Rewind a later open period when an earlier one changed what its ladders carry over."""
         group, book = self._where.get((account, start)), self._book(account)
         if group is None or book is None:
             return
         row = group.row_of[account]
-        if group.carry(row, self._carry(account, book, start, group.grid.minutes, fresh)):
+        if group.carry(row, self._carry(account, book, start, group.grid.minutes, around)):
             touched.setdefault(id(group), _Touched(group)).mark(row, 0)
 
     def _take_plain(self, energies: Energies, touched: dict[int, _Touched]) -> Bool:
@@ -366,22 +356,6 @@ class Folds:
                     mine[start] = replace(mine[start], estimate_micro=value)
                     changed.append(mine[start])
         return changed
-
-
-def _by_meter(energies: Energies) -> dict[int, Energies]:
-    """The intervals of each meter, by meter number."""
-    order = np.argsort(energies.meter_id, kind="stable")
-    if not order.size:
-        return {}
-    cuts = np.flatnonzero(np.diff(energies.meter_id[order])) + 1
-    return {int(energies.meter_id[part[0]]): energies.take(part) for part in np.split(order, cuts)}
-
-
-def _join(parts: list[Energies]) -> Energies:
-    """Several meters' intervals as one."""
-    if len(parts) == 1:
-        return parts[0]
-    return Energies(*(np.concatenate([getattr(part, name) for part in parts]) for name in Energies.__slots__))
 
 
 def _unrated(account: str, own: Energies, why: str) -> Finding:

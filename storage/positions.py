@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from tariff.evaluation import evaluate, totals
 from tariff.rating import Plan, State
 from tariff.slots import Slots
 
+T = TypeVar("T", bound=np.generic)
 TYPICAL_DAYS = 7  # how far back the mean of the provisional estimate looks
 CERTAIN = int(Flag.CONFIRMED | Flag.FINAL)
 
@@ -38,7 +40,10 @@ class Charged:
 
 @dataclass
 class Group:
-    """Accounts by row. ``has`` marks actual slots, ``guess`` estimated ones; ``done`` slots are taken."""
+    """Accounts by row. ``has`` marks actual slots, ``guess`` estimated ones; ``done`` slots are taken.
+
+    What is kept per slot is an array [slots, rows] with room for more rows: memory is touched only for hours that came.
+    """
 
     plan: Plan
     grid: Grid
@@ -50,6 +55,7 @@ class Group:
     has: Bool = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
     guess: Bool = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
     beside: Bool = field(default_factory=lambda: np.zeros((0, 0), np.bool_))  # export or reactive rows are stored
+    full: Int = field(default_factory=lambda: np.zeros(0, np.int64))  # actual slots from ``since`` on
     done: Int = field(default_factory=lambda: np.zeros(0, np.int64))
     since: Int = field(default_factory=lambda: np.zeros(0, np.int64))  # the first slot with a meter
     last: Int = field(default_factory=lambda: np.zeros(0, np.int64))  # the slot after the last actual one
@@ -67,6 +73,11 @@ class Group:
         return cls(plan, Grid(ms_of(start), minutes, plan.slots))
 
     @property
+    def _arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """What is kept per slot."""
+        return (self.wh, self.out, self.lag, self.has, self.guess, self.beside)
+
+    @property
     def exports(self) -> bool:
         """Whether the plan prices what was fed in."""
         return any(stream.quantity != "import" for stream in self.plan.streams)
@@ -76,26 +87,35 @@ class Group:
 
         Before slot ``since`` they had no meter: nothing is unread there.
         """
-        count = self.plan.slots
+        n, at = len(accounts), len(self.accounts)
+        self._make_room(at + n)
         self.held += carried
         for account in accounts:
             self.row_of[account] = len(self.accounts)
             self.accounts.append(account)
-        n = len(accounts)
-        fresh = [self.plan.zero(1, before) for before in carried]
-        zero = _stack(fresh)
-        self.zero = zero if self.zero is None else _stack([self.zero, zero])
-        self.state = _stack([zero] if self.state is None else [self.state, zero])
-        self.wh = np.vstack([self.wh.reshape(-1, count), np.zeros((n, count), np.int64)])
-        self.out = np.vstack([self.out.reshape(-1, count), np.zeros((n, count), np.int64)])
-        self.lag = np.vstack([self.lag.reshape(-1, count), np.zeros((n, count), np.int64)])
-        self.has = np.vstack([self.has.reshape(-1, count), np.zeros((n, count), np.bool_)])
-        self.guess = np.vstack([self.guess.reshape(-1, count), np.zeros((n, count), np.bool_)])
-        self.beside = np.vstack([self.beside.reshape(-1, count), np.zeros((n, count), np.bool_)])
-        self.done = np.concatenate([self.done, np.zeros(n, np.int64)])
-        self.since = np.concatenate([self.since, np.full(n, since, np.int64)])
-        self.last = np.concatenate([self.last, np.zeros(n, np.int64)])
-        self.accrued = np.concatenate([self.accrued, np.zeros(n, np.int64)])
+        assert self.zero is not None and self.state is not None
+        rows = np.arange(at, at + n)
+        for state in (self.zero, self.state):
+            _assign(state, rows, _stack([self.plan.zero(1, before) for before in carried]))
+        self.since[rows] = since
+
+    def _make_room(self, rows: int) -> None:
+        """Have room for so many rows: at least half as many again as before, so that growing costs little a row."""
+        room = self.done.size
+        if rows <= room:
+            return
+        more = max(rows, room + room // 2 + 4) - room
+        for name in ("wh", "out", "lag", "has", "guess", "beside"):
+            old = getattr(self, name)
+            new = np.zeros((self.plan.slots, room + more), old.dtype)
+            for slot in np.flatnonzero(old.any(axis=1)) if room else ():
+                new[slot, :room] = old[slot]
+            setattr(self, name, new)
+        for name in ("full", "done", "since", "last", "accrued"):
+            setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more, np.int64)]))
+        empty = self.plan.zero(more)
+        self.zero = empty if self.zero is None else _stack([self.zero, empty])
+        self.state = _stack([empty] if self.state is None else [self.state, empty])
 
     def carry(self, row: int, before: Mapping[str, int]) -> bool:
         """Set what earlier bills left an account; returns whether that changed (then rewind it)."""
@@ -123,13 +143,15 @@ class Group:
             else:
                 beside[taken.slot] = True
         guess &= ~has
-        changed = (has != self.has[row]) | (guess != self.guess[row])
-        for channel, array in zip(self.channels, (self.wh, self.out, self.lag), strict=True):
-            changed |= fresh[channel] != array[row]
-            array[row] = fresh[channel]
-        self.has[row], self.guess[row], self.beside[row] = has, guess, beside
+        changed = (has != self.has[:, row]) | (guess != self.guess[:, row])
+        news = [fresh[channel] for channel in self.channels]
+        for new, array in zip([*news, has, guess, beside], self._arrays, strict=True):
+            differ = np.flatnonzero(new != array[:, row])
+            array[differ, row] = new[differ]
+            changed[differ] |= array.dtype != np.bool_
         self.last[row] = int(np.flatnonzero(has)[-1]) + 1 if has.any() else 0
-        self.reacts = self.reacts or bool(self.lag[row].any())
+        self.full[row] = int(has[self.since[row] :].sum())
+        self.reacts = self.reacts or bool(news[2].any())
         first = np.flatnonzero(changed)
         return int(first[0]) if first.size else count
 
@@ -146,7 +168,7 @@ class Group:
         taken &= np.isin(energies.channel, self.channels)
         some = np.flatnonzero(taken)
         places, of = np.unique(rows[some] * self.grid.count + slots[some], return_inverse=True)
-        at = (places // self.grid.count, places % self.grid.count)
+        at = (places % self.grid.count, places // self.grid.count)
         channel = energies.channel[some]
         free: Bool = ~(self.has[at] | self.guess[at] | self.beside[at])
         for own in self.channels:
@@ -155,12 +177,13 @@ class Group:
         taken[some] = free[of]
         for own, array in zip(self.channels, (self.wh, self.out, self.lag), strict=True):
             pick = np.flatnonzero(taken & (energies.channel == own))
-            array[rows[pick], slots[pick]] = energies.energy_wh[pick]
+            array[slots[pick], rows[pick]] = energies.energy_wh[pick]
             if own == self.channels[0]:
-                self.has[rows[pick], slots[pick]] = True
+                self.has[slots[pick], rows[pick]] = True
                 np.maximum.at(self.last, rows[pick], slots[pick] + 1)
+                np.add.at(self.full, rows[pick], slots[pick] >= self.since[rows[pick]])
             else:
-                self.beside[rows[pick], slots[pick]] = True
+                self.beside[slots[pick], rows[pick]] = True
                 self.reacts = self.reacts or (own == Channel.REACTIVE and bool(energies.energy_wh[pick].any()))
         return taken, slots
 
@@ -192,11 +215,12 @@ class Group:
 
     def _advance(self, rows: Int, begin: int, end: int, changed: Int) -> Charged:
         """Take slots [begin, end) of rows that all stand at ``begin``."""
-        has, out = self.has[:, begin:end][rows], self.out[:, begin:end][rows]
-        wh = np.where(has, self.wh[:, begin:end][rows], 0)
+        has = _cut(self.has, rows, begin, end)
+        wh = np.where(has, _cut(self.wh, rows, begin, end), 0)
         if gas.is_gas(self.plan.book):
-            wh = self._energy(np.where(self.has[:, :end][rows], self.wh[:, :end][rows], 0), begin)
-        rated = rating.rate(self.plan, wh, state=self._at(rows, begin), export=out if self.exports else None)
+            wh = self._energy(np.where(_cut(self.has, rows, 0, end), _cut(self.wh, rows, 0, end), 0), begin)
+        out = _cut(self.out, rows, begin, end) if self.exports else None
+        rated = rating.rate(self.plan, wh, state=self._at(rows, begin), export=out)
         assert self.state is not None
         _assign(self.state, rows, rated.state)
         self.done[rows] = end
@@ -238,10 +262,10 @@ class Group:
         """[rows] micro-units of the bill that would be printed at this state, made of the ``counted`` slots."""
         done = state.done
         slots = None
-        lag = self.lag[:, :done][rows] if self.reacts else None
+        lag = _cut(self.lag, rows, 0, done) if self.reacts else None
         if self.looks:
-            wh = self._energy(np.where(counted[:, :done][rows], self.wh[:, :done][rows], 0))
-            slots = Slots(self.plan.calendar, wh, self.out[:, :done][rows], lag)
+            wh = self._energy(np.where(_cut(counted, rows, 0, done), _cut(self.wh, rows, 0, done), 0))
+            slots = Slots(self.plan.calendar, wh, _cut(self.out, rows, 0, done), lag)
         if lag is None or not lag.any():
             return self._total(rows, state, slots, None)
         owed = np.zeros(rows.size, np.int64)
@@ -268,17 +292,18 @@ class Group:
         """[rows] micro-units that unread and estimated slots before ``now_slot`` would add; 0 where all was read."""
         now_slot = min(now_slot, self.plan.slots)
         result = np.zeros(rows.size, np.int64)
-        early = np.arange(now_slot) < self.since[rows, None]
-        open_ = ~(self.has[:, :now_slot][rows] | early).all(axis=1)
-        known = self.has[rows].any(axis=1) | self.guess[rows].any(axis=1)
-        pick = np.flatnonzero(open_ & known)
+        some = np.flatnonzero((self.last[rows] > now_slot) | (self.full[rows] < now_slot - self.since[rows]))
+        early = np.arange(now_slot) < self.since[rows[some], None]
+        open_ = ~(_cut(self.has, rows[some], 0, now_slot) | early).all(axis=1)
+        known = self.has[:, rows[some]].any(axis=0) | self.guess[:, rows[some]].any(axis=0)
+        pick = some[open_ & known]
         if not pick.size:
             return result
         own = rows[pick]
         filled = self._filled(own)
         assert self.zero is not None
         state = _rows(self.zero, own)
-        out = self.out[:, :now_slot][own] if self.exports else None
+        out = _cut(self.out, own, 0, now_slot) if self.exports else None
         after = rating.settle(self.plan, state, 0, self._energy(filled[:, :now_slot]), out)
         result[pick] = np.maximum(self._owed(own, after, self.has | self.guess) - self.accrued[own], 0)
         return result
@@ -286,7 +311,8 @@ class Group:
     def _filled(self, rows: Int) -> Int:
         """[rows, slots] actual and estimated slots, and a mean of the last days where nothing is known."""
         own = np.arange(self.plan.slots) >= self.since[rows, None]
-        wh, has, guess = self.wh[rows], self.has[rows], self.guess[rows]
+        wh, has = _cut(self.wh, rows, 0, self.plan.slots), _cut(self.has, rows, 0, self.plan.slots)
+        guess = _cut(self.guess, rows, 0, self.plan.slots)
         span = TYPICAL_DAYS * 1440 // self.grid.minutes
         filled = wh.copy()
         for number in range(rows.size):
@@ -311,6 +337,11 @@ def _quality(flags: Int) -> tuple[Bool, Bool]:
     certain = (flags & CERTAIN) != 0
     bills = ((flags & SUSPECT) == 0) | certain
     return bills, bills & (((flags & ESTIMATED) == 0) | certain)
+
+
+def _cut(array: npt.NDArray[T], rows: Int, begin: int, end: int) -> npt.NDArray[T]:
+    """[rows, end - begin] of what is kept per slot."""
+    return np.ascontiguousarray(array[begin:end, rows].T)
 
 
 def _rows(state: State, rows: Int) -> State:

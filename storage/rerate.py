@@ -13,9 +13,9 @@ from itertools import groupby, pairwise
 from typing import Any, TypeVar
 
 from ingest.records import MeterPoint
+from storage.around import gather
 from storage.billing import Customer, bills_of, kept_bill
 from storage.codec import canonical
-from storage.folds import gather
 from storage.keptbooks import KeptBooks
 from storage.recharge import Recharged, recharge, unlike
 from storage.records import Account, Install, OpenPeriod, Posting, StoredBill, SupersededBill

@@ -13,8 +13,8 @@ import numpy as np
 from ingest.records import Channel, MeterPoint
 from prewatt.bills.view import BillView, Earlier, Revised
 from storage import billing
+from storage.around import gather
 from storage.billing import Basis, Customer
-from storage.folds import gather
 from storage.keptbooks import KeptBooks
 from storage.positions import billable
 from storage.records import Account, Install, StoredBill, SupersededBill
