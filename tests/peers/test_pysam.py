@@ -177,6 +177,23 @@ CASES: dict[str, tuple[Any, Any]] = {
         lambda: ours([ENERGY, {"id": "least", "kind": "minimum", "amount": "145"}]),
         lambda: peer(FLAT, ur_monthly_min_charge=145),
     ),
+    # tiers shared by periods, demand in blocks and by period, and an amount a month, all in one tariff
+    "together": (
+        lambda: ours(
+            [
+                energy(PRICES, limits=["500"], allocate="pro_rata"),
+                {"id": "kw", "kind": "demand", "prices": ["5", "9"], "limits": ["2"]},
+                {"id": "peak", "kind": "demand", "price": "7", "periods": ["peak"]},
+                {"id": "fee", "kind": "fixed", "amount": "12.5"},
+            ],
+            PEAK,
+        ),
+        lambda: peer(
+            TIERS,
+            **demand_of([[1, 2, 5], [2, ALL, 9]], [[1, 1, ALL, 0], [2, 1, ALL, 7]]),
+            ur_monthly_fixed_charge=12.5,
+        ),
+    ),
     # an amount a month
     "fixed": (
         lambda: ours([ENERGY, {"id": "fee", "kind": "fixed", "amount": "12.5"}]),
