@@ -229,6 +229,11 @@ def look_at_645(frame: dlt645.Frame, offset: int, zone: str) -> Frame:
     return replace(made, values=tuple(values), findings=tuple(findings))
 
 
+def local_utc(at: datetime | None, zone: str) -> datetime | None:
+    """A time on the wall of ``zone`` in UTC; None stays None."""
+    return None if at is None else _local(at, zone)
+
+
 def _local(at: datetime, zone: str) -> datetime:
     try:
         return at.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)

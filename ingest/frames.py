@@ -1,7 +1,8 @@
 """Bytes of any captured frame or stream go in, decoded frames come out: values with units and times, or a refusal.
 
-HDLC, M-Bus, DLMS wrapper, DL/T 645 and P1 frames are found by ``ingest.wire.sift``; here segments and blocks become
-APDUs, ciphered ones are opened with the keys given, and profiles say what bare numbers mean. Nothing raises on bytes.
+HDLC, M-Bus, DLMS wrapper, DL/T 645, Q/GDW 376.1 and P1 frames are found by ``ingest.wire.sift``; here segments and
+blocks become APDUs, ciphered ones are opened with the keys given, and profiles say what bare numbers mean. Nothing
+raises on bytes.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,8 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from ingest.errors import WireRefusal
 from ingest.framed import Finding, Frame, judged, look_at_645, look_at_push, look_at_telegram
+from ingest.framed376 import look_at_terminal
 from ingest.pushmodel import PushProfile
-from ingest.wire import apdu, ciphering, dlt645, hdlc, mbus, p1
+from ingest.wire import apdu, ciphering, dlt645, hdlc, mbus, p1, qgdw376
 from ingest.wire.assembly import Blocks, Segments, Unit
 from ingest.wire.ciphering import Keys
 from ingest.wire.seen import BAD
@@ -62,6 +64,8 @@ class FrameReader:
             return [_refusal(piece.offset, piece.raw, piece.refusal, "")]
         if isinstance(content, dlt645.Frame):
             return [self._guarded(piece, "dlt645", lambda: look_at_645(content, piece.offset, self.zone))]
+        if isinstance(content, qgdw376.Frame):
+            return [self._guarded(piece, "qgdw376", lambda: look_at_terminal(content, piece.offset, self.zone))]
         if isinstance(content, p1.Telegram):
             return [self._guarded(piece, "p1", lambda: look_at_telegram(content, piece.offset, self.zone))]
         if isinstance(content, hdlc.Frame):

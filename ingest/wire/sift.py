@@ -9,7 +9,7 @@ import re
 from typing import Final, NamedTuple, TypeAlias
 
 from ingest.errors import WireRefusal
-from ingest.wire import apdu, dlt645, hdlc, mbus, p1, wrapper
+from ingest.wire import apdu, dlt645, hdlc, mbus, p1, qgdw376, wrapper
 from ingest.wire.seen import BAD, MORE, NONE, Seen
 
 MAX_HELD: Final = 65_536
@@ -19,7 +19,7 @@ MAX_WRAPPED: Final = 8_192
 _FILLER: Final = bytes((0x00, 0x09, 0x0A, 0x0D, 0x20, 0x7E, 0xFE, 0xFF))  # line noise, preambles, flags, line ends
 _TAIL: Final = re.compile(rb"[\t\r\n -~]*(?:^|\n)![0-9A-Fa-f]{0,4}\s*", re.ASCII)
 
-Content: TypeAlias = hdlc.Frame | mbus.Frame | dlt645.Frame | p1.Telegram | wrapper.Frame
+Content: TypeAlias = hdlc.Frame | mbus.Frame | dlt645.Frame | qgdw376.Frame | p1.Telegram | wrapper.Frame
 
 
 class Piece(NamedTuple):
@@ -133,10 +133,12 @@ class Sifter:
         if first == hdlc.FLAG:
             return hdlc.look(self._held, at)
         if first == mbus.START:
-            one: Seen[Content]
-            other: Seen[Content]
-            one, other = mbus.look(self._held, at), dlt645.look(self._held, at)
-            return one if _rank(one) <= _rank(other) else other
+            three: tuple[Seen[Content], ...] = (
+                mbus.look(self._held, at),
+                dlt645.look(self._held, at),
+                qgdw376.look(self._held, at),
+            )
+            return min(three, key=_rank)  # the first of equals
         if first == 0x2F:
             return p1.look(self._held, at, closed=closed)
         if first == 0x00:
