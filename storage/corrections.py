@@ -14,7 +14,7 @@ import pyarrow as pa
 from ingest.records import Finding
 from storage.accruals import settle
 from storage.around import gather
-from storage.billing import Customer, bill_of, legs, stored_bill
+from storage.billing import Customer, attributes_of, bill_of, legs, stored_bill
 from storage.charging import GroupCharges
 from storage.codec import canonical
 from storage.folds import Folds
@@ -78,7 +78,9 @@ def _charges(
     master, book, name = folds.master, customer.book, customer.account
     table = gather(store, master.meters(name), ladder_start(book, span[0]), span[1], fresh)
     own = master.of_account(Energies.of(table), name)
-    return recharge(book, span, own, master=master, account=name, attributes=customer.attributes).charges
+    return recharge(
+        book, span, own, master=master, account=name, attributes=attributes_of(master, customer, span)
+    ).charges
 
 
 def book_in(unit: Unit, corrections: Sequence[Correction], now: datetime) -> None:

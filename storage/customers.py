@@ -8,6 +8,7 @@ from ingest.records import MeterPoint
 from storage.records import Account, Install
 from storage.store import Store
 from storage.usage import Master
+from tariff import supply
 from tariff.calendar import to_utc
 from tariff.model import Book
 from tariff.statement import period_of
@@ -30,6 +31,13 @@ class Run:
     master: Master
     customers: tuple[Customer, ...]
     spans: Mapping[str, tuple[datetime, datetime]]
+
+
+def attributes_of(master: Master, customer: Customer, span: tuple[datetime, datetime]) -> dict[str, str]:
+    """The customer's attributes in a bill of ``span``: with the days of supply, where it begins or ends inside."""
+    since, until = master.supply(customer.account)
+    ends = [at for at in (until, customer.closed) if at is not None]
+    return supply.held(customer.attributes, customer.book.zone, span, since, min(ends, default=None))
 
 
 def span_of(book: Book, period: str) -> tuple[datetime, datetime]:

@@ -14,6 +14,7 @@ from ingest.records import Channel, Finding, MeterPoint
 from storage import tiers
 from storage.around import AT_ONCE, Around, by_meter, joined
 from storage.charging import GroupCharges
+from storage.customers import Customer, attributes_of
 from storage.positions import Group, measured
 from storage.records import Account, Install, OpenPeriod, StoredBill
 from storage.store import Store
@@ -155,7 +156,9 @@ class Folds:
             return known, known.row_of[account]
         book = self._book(account)
         assert book is not None
-        attributes = self.accounts[account].attributes
+        known_as = self.accounts[account]
+        customer = Customer(account, book, known_as.attributes, known_as.closed)
+        attributes = attributes_of(self.master, customer, (start, end))
         minutes = self.master.minutes(account, start)
         key = (book.hash, start, end, minutes, tuple(sorted(attributes.items())))
         if key not in self._groups:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from ingest.records import MeterPoint
 from storage.around import gather
-from storage.billing import Customer, bills_of, kept_bill
+from storage.billing import Customer, attributes_of, bills_of, kept_bill
 from storage.codec import canonical
 from storage.keptbooks import KeptBooks
 from storage.recharge import Recharged, recharge, unlike
@@ -238,7 +238,8 @@ def _made(
     for one in customers:
         own = held.master.of_account(energies, one.account)
         try:
-            made = recharge(one.book, span, own, master=held.master, account=one.account, attributes=one.attributes)
+            attributes = attributes_of(held.master, one, span)
+            made = recharge(one.book, span, own, master=held.master, account=one.account, attributes=attributes)
         except RatingError:
             made = Recharged((), 0)
         yield one, made, stored.get(one.account, [])

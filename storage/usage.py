@@ -131,6 +131,13 @@ class Master:
         first = min((ms_of(install.start) for install in self.by_account.get(account, ())), default=grid.start)
         return max(0, -(-(first - grid.start) // grid.slot_ms))
 
+    def supply(self, account: str) -> tuple[datetime | None, datetime | None]:
+        """When the account got its first meter, and when the last was taken away (None: it has one)."""
+        installs = self.by_account.get(account, [])
+        ends = [install.end for install in installs if install.end is not None]
+        first = min((install.start for install in installs), default=None)
+        return first, max(ends) if ends and len(ends) == len(installs) else None
+
     def minutes(self, account: str, start: datetime) -> int:
         """The account's slot length in the period that starts at ``start``."""
         return slot_min(start, [self.points.get(meter) for meter in self.meters(account)])

@@ -17,6 +17,7 @@ from tariff.model import Book, Spec
 from tariff.plan import Plan, State
 from tariff.slots import Slots
 from tariff.streams import covered
+from tariff.supply import supplied
 
 Before = Mapping[str, Ints]
 
@@ -118,8 +119,14 @@ def _parts(plan: Plan, state: State, ident: str) -> Iterable[tuple[Part, Spec]]:
         else:
             groups.append((alike, spec, [int(index)]))
     weights = np.diff(calendar.elapsed)
+    first, end = supplied(calendar, plan.attributes)
     for _, spec, versions in groups:
         inside = np.isin(calendar.version, versions)
+        partial = getattr(spec, "partial", "full")
+        if partial == "none" and (first, end) != (0, plan.slots):
+            continue
+        if partial == "days":
+            inside[:first] = inside[end:] = False
         part = Part(
             versions=tuple(versions),
             label=book.versions[versions[0]].label,

@@ -10,6 +10,7 @@ from typing import Any
 from tariff.components.energy import ALLOCATIONS, LIMIT_ROUNDINGS, MODES, RESETS, UNITS
 from tariff.model import PRICE_CHANGES
 from tariff.money import ROUNDINGS
+from tariff.supply import PARTIAL
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
@@ -123,9 +124,9 @@ KINDS: Mapping[str, tuple[Mapping[str, Schema], tuple[str, ...]]] = {
         },
         (),
     ),
-    "fixed": ({"amount": NUMBER, "per": TEXT, "by_total": BY_TOTAL, "class_by": TEXT}, ()),
+    "fixed": ({"amount": NUMBER, "per": TEXT, "by_total": BY_TOTAL, "class_by": TEXT, "partial": _one_of(PARTIAL)}, ()),
     "percent": ({"percent": NUMBER, "of": OF, "included": FLAG}, ("percent",)),
-    "minimum": ({"amount": NUMBER, "per": TEXT, "of": OF}, ("amount",)),
+    "minimum": ({"amount": NUMBER, "per": TEXT, "of": OF, "partial": _one_of(PARTIAL)}, ("amount",)),
     "demand": (
         {
             "price": NUMBER,

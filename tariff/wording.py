@@ -174,7 +174,8 @@ def _terms(spec: Spec) -> Iterator[tuple[str, str]]:
         return
     for field in fields(spec):
         value = getattr(spec, field.name)
-        if field.name not in QUIET and value not in ("", None, False, (), "0"):
+        usual = field.name == "partial" and value == "days"
+        if field.name not in QUIET and value not in ("", None, False, (), "0") and not usual:
             yield NAMES.get(field.name, field.name), _plain(value)
 
 

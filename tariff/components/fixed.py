@@ -2,7 +2,8 @@
 
 It accrues evenly over the bill's days, so that nothing falls on a customer at month end. ``per`` is "bill", "day" or
 the name of an attribute; ``by_total`` replaces ``amount`` by the amount of the class that the period's kWh reach (or
-attribute ``class_by``, where one is named). A dearer class accrues over the days that are left.
+attribute ``class_by``, where one is named). A dearer class accrues over the days that are left. ``partial`` says what
+who moves in or out inside the bill bears: the "days" of supply, the "full" amount, or "none" of it.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from tariff.errors import RatingError
 from tariff.facts import Facts, Ints, Line
 from tariff.section import Section
 from tariff.series import Context
+from tariff.supply import PARTIAL
 
 KIND = "fixed"
 WH_DECIMALS = 3
@@ -27,15 +29,17 @@ class Fixed:
     per: str
     classes: tuple[tuple[str, str], ...]
     class_by: str = ""
+    partial: str = "days"
     kind: str = KIND
 
 
 def parse(section: Section, _context: Context) -> Fixed:
     """Read one fixed charge."""
     ident, per = section.text("id"), section.text("per", "bill")
+    partial = section.text("partial", "days", choices=PARTIAL)
     rows = list(section.children("by_total"))
     if not rows:
-        return Fixed(ident, per, (("", section.number("amount")),))
+        return Fixed(ident, per, (("", section.number("amount")),), partial=partial)
     classes: list[tuple[str, str]] = []
     for row in rows:
         classes.append((row.number("up_to") if row.has("up_to") else "", row.number("amount")))
@@ -45,7 +49,7 @@ def parse(section: Section, _context: Context) -> Fixed:
     limits = [money.scaled(limit, WH_DECIMALS) for limit, _ in classes[:-1] if limit]
     if classes[-1][0] or len(limits) != len(classes) - 1 or limits != sorted(set(limits)):
         section.fail("by_total", "every class but the last needs a rising 'up_to', the last has none")
-    return Fixed(ident, per, tuple(classes), section.text("class_by", ""))
+    return Fixed(ident, per, tuple(classes), section.text("class_by", ""), partial)
 
 
 def needs_slots(spec: Fixed) -> bool:

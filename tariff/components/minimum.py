@@ -1,6 +1,7 @@
 """Minimum: what is missing from the lines of named components up to a least amount; it accrues by days.
 
-The amount is per bill, per day, or per unit of an account's attribute such as the contracted kW.
+The amount is per bill, per day, or per unit of an account's attribute such as the contracted kW. ``partial`` says what
+holds for who moves in or out inside the bill: the "days" of supply, the "full" amount, or "none" of it.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tariff.errors import RatingError
 from tariff.facts import Facts, Line
 from tariff.section import Section
 from tariff.series import Context
+from tariff.supply import PARTIAL
 
 KIND = "minimum"
 
@@ -24,13 +26,15 @@ class Minimum:
     amount: str
     per: str
     of: tuple[str, ...]
+    partial: str = "days"
     kind: str = KIND
 
 
 def parse(section: Section, context: Context) -> Minimum:
     """Read one minimum; its bases must stand above it."""
     bases = section.bases("of", context.known)
-    return Minimum(section.text("id"), section.number("amount"), section.text("per", "bill"), bases)
+    partial = section.text("partial", "days", choices=PARTIAL)
+    return Minimum(section.text("id"), section.number("amount"), section.text("per", "bill"), bases, partial)
 
 
 def price(spec: Minimum, facts: Facts) -> list[Line]:
