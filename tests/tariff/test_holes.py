@@ -1,0 +1,52 @@
+"""What broken engines once got away with (tests/mutants.py), by hand."""
+
+from datetime import datetime
+
+import numpy as np
+
+from tariff import rating, statement
+from tariff.model import Book
+from tests.tariff.making import ENERGY, dated, made
+from tests.tariff.months import month
+
+SOLD = {"id": "sold", "kind": "energy", "quantity": "export", "prices": ["0.05"], "credit": True}
+BANK = {"id": "bank", "kind": "credit_bank", "of": ["energy", "sold"]}
+
+
+def left(book: Book, export: dict[int, int], before: dict[str, int] | None = None) -> dict[str, int]:
+    """What March 2025 leaves to April, with some Wh fed in by hour, and what February left."""
+    one = month(book, "2025-03-10", 0)
+    fed = np.zeros_like(one.usage.wh)
+    for hour, wh in export.items():
+        fed[hour] = wh
+    usage = statement.Usage(one.usage.ends, one.usage.wh, 60, fed)
+    found = statement.after(book, (one.start, one.end), usage, None, before or {})
+    return {key: value for key, value in found.items() if value}
+
+
+def test_both_halves_of_a_bill_bank_into_its_month() -> None:
+    old, new = ({**BANK, "expires_months": months} for months in (6, 7))
+    book = dated(("2020-01-01", [ENERGY, SOLD, old]), ("2025-03-11", [ENERGY, SOLD, new]))
+    assert left(book, {5: 100_000, 400: 60_000}) == {"bank:2025-03": 8_000_000}
+
+
+def test_a_bank_is_not_touched_by_a_bill_that_earns() -> None:
+    book = made(ENERGY, SOLD, {**BANK, "expires_months": 6})
+    before = {"bank:2025-02": 5_000_000}
+    assert left(book, {5: 100_000}, before) == {**before, "bank:2025-03": 5_000_000}
+
+
+def test_a_bank_holds_whole_cents_where_only_the_total_is_rounded() -> None:
+    """0.11 kWh at 0.05 are 0.0055: one cent."""
+    book = made(ENERGY, SOLD, {**BANK, "expires_months": 6}, round_lines="total")
+    assert left(book, {5: 110}) == {"bank:2025-03": 10_000}
+
+
+def test_rows_of_a_slot_that_the_first_ladder_does_not_see_name_no_window() -> None:
+    window = [{"period": "peak", "from": "12:00", "to": "24:00"}]
+    ladder = {"reset": "bill", "allocate": "per_period", "limits": ["5"]}
+    energy = {"id": "energy", "kind": "energy", "prices": {"off": ["1", "2"], "peak": ["3", "4"]}, "ladder": ladder}
+    book = made(energy, version={"default_period": "off", "window": window})
+    plan = rating.compile(book, datetime(2025, 3, 1), datetime(2025, 3, 2))
+    rated = rating.rate(plan, np.full((1, 24), 1000))
+    assert [rated.periods[place] for place in rated.period] == ["off"] * 12 + ["*"] * 12
