@@ -19,7 +19,7 @@ VERDICTS = ("killed", "survived", "late")
 SECONDS = 120  # of CPU that a child may take
 TARIFFS = 60
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = ("components", "rules", "attribute_cuts", "reference", "banks", "calendar", "money")  # of every module
+TESTS = ("holes", "components", "rules", "attribute_cuts", "reference", "banks", "calendar", "money")  # of every module
 OF: dict[str, tuple[str, ...]] = {
     "tariff.book": ("book", "keys", "oddities"),
     "tariff.components.credit_bank": ("banks",),
