@@ -3,10 +3,11 @@
 Posting is the daemon's or the lock holder's. However many accounts there are, only some are held at once.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,11 @@ def computing(option: Path | None, period: str, book: str, account: str) -> Iter
             found = read_book(shell.config, book)
             books, book = {**books, found.name: found}, found.name
         tally = Tally(shell.clock.monotonic())
-        runs = [planned(shell, books, month, book=book, account=account) for month in periods(period)]
-        rows = (bill_row(bill) for bill in _bills(shell, runs, tally, progress))
+        first, *rest = periods(period)
+        one = planned(shell, books, first, book=book, account=account)  # refused before a row is written
+        runs = chain([one], (planned(shell, books, month, book=book, account=account) for month in rest))
+        rows = (bill_row(bill) for bill in _bills(shell, runs, len(rest) + 1, tally, progress))
+        del one
         yield answer(period, rows, tally), tally
         say(tally.speed(shell.clock.monotonic()))
 
@@ -94,14 +98,19 @@ def planned(shell: Shell, books: Mapping[str, Book], period: str, *, book: str =
 
 def _bills(
     shell: Shell,
-    runs: Sequence[billing.Run],
+    runs: Iterable[billing.Run],
+    months: int,
     tally: Tally,
     progress: Progress,
     post: Callable[[Sequence[Bill]], object] | None = None,
 ) -> Iterator[Bill]:
-    """Every bill of the runs, counted, and posted where that is asked for before it is handed on."""
-    total, before = sum(len(run.customers) for run in runs), 0
-    for run in runs:
+    """Every bill of the runs, counted, and posted where that is asked for before it is handed on.
+
+    A run holds everybody who may get a bill: each is taken when the one before it has gone by.
+    """
+    before = 0
+    for number, run in enumerate(runs):
+        total = before + len(run.customers) * (months - number)
         for look in billing.looks(shell.store, run):
             if post is not None:
                 post(look.bills)
@@ -113,9 +122,12 @@ def _bills(
 
 def posted(shell: Shell, period: str, account: str, *, rows: bool = True) -> dict[str, Any]:
     """The bills of a period, computed and posted; ShellError while it is not over. Without ``rows`` only their sums."""
-    runs = [planned(shell, shell.books, month, account=account) for month in periods(period)]
-    now = shell.clock.now()
-    for customer, end in ((one, run.spans[one.book.hash][1]) for run in runs for one in run.customers):
+    months, now = periods(period), shell.clock.now()
+
+    def runs() -> Iterator[billing.Run]:
+        return (planned(shell, shell.books, month, account=account) for month in months)
+
+    for customer, end in ((one, run.spans[one.book.hash][1]) for run in runs() for one in run.customers):
         if end > now:
             told = f"the period of {customer.account} ends at {end}: post bills after it"
             raise ShellError(told, attempt=f"prewatt bill {period} --dry-run")
@@ -126,7 +138,7 @@ def posted(shell: Shell, period: str, account: str, *, rows: bool = True) -> dic
         new += billing.post(shell.store, bills, now)
 
     kept = []
-    for bill in _bills(shell, runs, tally, shell.progress, post):
+    for bill in _bills(shell, runs(), len(months), tally, shell.progress, post):
         if rows:
             kept.append(bill_row(bill))
     sums = {"posted": new, "reads": tally.reads, "speed": tally.speed(shell.clock.monotonic())}
@@ -140,7 +152,7 @@ def standing(
     """The bills of a period as they stand posted, with what posting them ``told``."""
     with reading(config_of(option)) as shell:
         tally = Tally(shell.clock.monotonic())
-        runs = [planned(shell, shell.books, month, account=account) for month in periods(period)]
+        runs = (planned(shell, shell.books, month, account=account) for month in periods(period))
         rows = (bill_row(bill) for run in runs for bill in _posted(shell, run, tally))
         yield answer(period, rows, tally) | {"posted": told["posted"], "reads": told["reads"]}, tally
         say(str(told["speed"]))
