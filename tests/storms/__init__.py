@@ -1,0 +1,1 @@
+"""storms: many accounts at once, as ``python -m benchmarks.storms`` runs them at full size."""
