@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 
-from prewatt import http, rules, supervisor, wiring
+from prewatt import http, publishing, rules, supervisor, wiring
 from prewatt.config import Config, load
 from prewatt.errors import ShellError, translate
 from prewatt.handhelds import handhelds
@@ -180,6 +180,7 @@ class Daemon:
         books, policies = rules.books(config), dict(rules.policies(config))
         wiring.channels(config)
         remember(old.store, config, books, policies, actor="daemon")
+        policies = publishing.publish(old.store, policies, wiring.settings(config), actor="daemon")
         now = old.clock.now()
         old.store.write(Priority.COMMAND, lambda unit: unit.audit("daemon", "config.reloaded", "reload", {}, now))
         return Shell(config, old.store, old.clock, books, policies, actor="daemon")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from control.settings import Settings
 from control.tables import TABLES
 from ingest.ports import Clock, FenceStore, KeyStore, Link
-from prewatt import rules, secrets
+from prewatt import publishing, rules, secrets
 from prewatt.clock import clock as host_clock
 from prewatt.clock import declared
 from prewatt.config import FILE_CHANNEL, Config, Gateway
@@ -73,7 +73,8 @@ def opened(config: Config, *, actor: str = "cli", progress: Progress = silent) -
     found = rules.books(config), rules.policies(config)
     with open_store(config, clock) as store:
         remember(store, config, *found, actor=actor)
-        yield Shell(config, store, clock, *found, actor=actor, progress=progress)
+        policies = publishing.publish(store, found[1], settings(config), actor=actor)
+        yield Shell(config, store, clock, found[0], policies, actor=actor, progress=progress)
 
 
 @contextmanager
@@ -82,7 +83,8 @@ def reading(config: Config) -> Iterator[Shell]:
     clock = host_clock()
     found = rules.books(config), rules.policies(config)
     with open_store(config, clock, writer="none") as store:
-        yield Shell(config, store, clock, *found)
+        policies = store.read(lambda reader: publishing.chosen(reader, found[1], settings(config), clock.now())[0])
+        yield Shell(config, store, clock, found[0], policies)
 
 
 def settings(config: Config) -> Settings:

@@ -8,7 +8,7 @@ disconnection), ``shares`` with ``shares_of`` (alerts when so many percent are l
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ class Paying:
     shares: tuple[int, ...] = ()
     shares_of: str = ""
     payments: tuple[Payment, ...] = ()
+    balances: Mapping[str, int] = field(default_factory=dict)  # account -> posted at the start, and what it used owed
 
 
 def read(data: bytes, name: str) -> Paying:

@@ -175,7 +175,10 @@ async def _open(stage: _Stage, paying: Paying, start: datetime) -> None:
     await stage.engine.rate()
     owed = {row.account: row.accrued_micro for row in stage.store.read(lambda r: r.find(AccountState))}
     for account in stage.history.accounts:
-        if owed.get(account.account):
+        if account.account in paying.balances:
+            posted = paying.balances[account.account]
+            stage.store.write(Priority.MONEY, lambda unit, a=account, p=posted: unit.post(_brought(a, p, start)))  # type: ignore[misc]
+        elif owed.get(account.account):
             stage.store.write(Priority.MONEY, lambda unit, a=account: unit.post(_brought(a, owed[a.account], start)))  # type: ignore[misc]
         if paying.opening_micro:
             await _pay(stage, _payment(account, "opening", paying.opening_micro, start))
@@ -188,7 +191,7 @@ def _serial(history: History, point: MeterPoint) -> str:
 
 
 def _brought(account: Account, owed_micro: int, at: datetime) -> list[Posting]:
-    """What was used before the start is no debt of the replay."""
+    """What was used before the start is no debt of the replay; or the balance that was posted then."""
     first = Posting(
         "replay", f"brought-{account.account}", f"customer:{account.account}", owed_micro, account.currency, at, at
     )
