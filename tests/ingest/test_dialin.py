@@ -5,7 +5,7 @@ import pytest
 from ingest.links.dialin import MOST_MISSES, MOST_NOISE, SILENCE_S, DialIn
 from ingest.links.door import Door, Limits
 from ingest.wire.modbus import Refusal
-from ingest.wire.qgdw376 import Afn, Control, Frame, address_of, sequence
+from ingest.wire.qgdw376 import Afn, Control, Frame, address_of, encode, look, sequence
 from ingest.wire.qgdw376_items import identifier
 from tests.ingest.terminal_rig import NAME, START, SimListener, TerminalRig
 
@@ -158,6 +158,51 @@ def test_a_late_answer_is_nobodys() -> None:
         assert isinstance(await session.ask(CLOCK._replace(body=identifier(0, 5)), timeout_s=1), Frame)
         await rig.clock.sleep(3)
         assert session.dropped["stale_answer"] == 1
+
+    rig.run(story)
+
+
+def test_an_answer_in_several_frames_is_put_together_and_a_gap_in_it_is_seen() -> None:
+    rig = TerminalRig()
+
+    async def story() -> None:
+        await rig.dial()
+        session, stream = rig.hub.sessions()[NAME], rig.streams[0]
+        parts: list[Frame] = []
+
+        def in_parts(data: bytes) -> list[bytes]:
+            asked = look(data).frame
+            assert asked is not None
+            numbers = [(asked.number + step) & 0x0F for step in range(3)]
+            flags = (0x40, 0x00, 0x20)
+            parts[:] = [
+                Frame(0x88, asked.address, Afn.CLASS1, flag | number, bytes([number]))
+                for flag, number in zip(flags, numbers, strict=True)
+            ]
+            return [b"".join(encode(part) for part in parts if part.body[0] not in lost)]
+
+        lost: set[int] = set()
+        stream.ask = in_parts  # type: ignore[method-assign]
+        for _ in range(20):  # over the end of the four bits
+            answer = await session.ask(CLOCK, timeout_s=1)
+            assert isinstance(answer, Frame) and answer.body == b"".join(part.body for part in parts)
+        lost = {(parts[0].number + 2) & 0x0F}  # the next answer's middle frame
+        refused = await session.ask(CLOCK, timeout_s=1)
+        assert isinstance(refused, Refusal) and refused.reason == "half_frame"
+
+    rig.run(story)
+
+
+def test_event_counters_in_an_answer_are_taken_off() -> None:
+    rig = TerminalRig()
+    rig.terminal.events = b"\x4f\x01"
+
+    async def story() -> None:
+        await rig.dial()
+        answer = await rig.hub.sessions()[NAME].ask(CLOCK, timeout_s=1)
+        assert isinstance(answer, Frame) and answer.events == b"\x4f\x01" and len(answer.body) == 10
+        poll = await rig.link.poll(rig.point(), START)
+        assert poll.reads and poll.findings == ()
 
     rig.run(story)
 
