@@ -65,7 +65,7 @@ def run(chosen: argparse.Namespace) -> int:
                 continue
             mutant = breaking.mutant(path, short, place)
             verdict = table.verdict(mutant)
-            if verdict == "survived" and (short, mutant.inside, mutant.what) in explained:
+            if verdict == "survived" and (short, mutant.inside, mutant.what, source(path, mutant.line)) in explained:
                 verdict = "known"
             counts[verdict] += 1
             told = {"module": short, "line": mutant.line, "inside": mutant.inside, "mutant": mutant.what}
@@ -74,10 +74,15 @@ def run(chosen: argparse.Namespace) -> int:
     return int(counts["survived"] > 0)
 
 
-def known() -> set[tuple[str, str, str]]:
-    """(module, function, mutant) of the survivors that the committed list explains."""
+def source(path: Path, line: int) -> str:
+    """The text of a line."""
+    return path.read_text(encoding="utf-8").splitlines()[line - 1].strip()
+
+
+def known() -> set[tuple[str, str, str, str]]:
+    """(module, function, mutant, source line) of the survivors that the committed list explains."""
     listed = tomllib.loads(KNOWN.read_text(encoding="utf-8"))["mutant"]
-    return {(one["module"], one["inside"], one["mutant"]) for one in listed}
+    return {(one["module"], one["inside"], one["mutant"], one["code"]) for one in listed}
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from datetime import datetime
 
 import numpy as np
+import pytest
 
 from tariff import rating, statement
+from tariff.errors import BookError
 from tariff.model import Book
 from tests.tariff.making import ENERGY, dated, made
 from tests.tariff.months import month
@@ -50,3 +52,28 @@ def test_rows_of_a_slot_that_the_first_ladder_does_not_see_name_no_window() -> N
     plan = rating.compile(book, datetime(2025, 3, 1), datetime(2025, 3, 2))
     rated = rating.rate(plan, np.full((1, 24), 1000))
     assert [rated.periods[place] for place in rated.period] == ["off"] * 12 + ["*"] * 12
+
+
+def test_a_least_demand_accrues_evenly() -> None:
+    """10 kW at 31.00: half of it after half of the hours."""
+    book = made({"id": "kw", "kind": "demand", "price": "31", "minimum_kw": "10"})
+    assert month(book, "2025-03-10", 0).accrued(372) == 155_000_000
+
+
+def test_a_demand_window_of_a_day_and_none_longer() -> None:
+    row = {"id": "kw", "kind": "demand", "price": "1", "window_min": 1440}
+    assert made(row).versions[0].components[0].id == "kw"
+    with pytest.raises(BookError, match="0 to 1440"):
+        made({**row, "window_min": 1441})
+
+
+def test_the_other_periods_net_only_their_own_export() -> None:
+    """Export at noon is the peak's: the energy of the night, under "*", is paid."""
+    window = [{"period": "peak", "from": "12:00", "to": "24:00"}]
+    energy = {"id": "energy", "kind": "energy", "prices": {"peak": ["0.40"], "*": ["0.10"]}}
+    meter = {"id": "nm", "kind": "net_metering", "of": "energy", "by": "period", "expires_months": 12}
+    one = month(made(energy, meter, version={"default_period": "off", "window": window}), "2025-03-10", 0)
+    one.usage.wh[3] = 10_000
+    export = np.zeros_like(one.usage.wh)
+    export[13], export[5] = 50_000, 2_000
+    assert one.bill(export_wh=export).total_micro == 800_000
