@@ -44,14 +44,16 @@ from control.signals import Signal
 from control.standing import Raised
 from control.tallies import TallyResult
 from ingest import drivers as installed
+from ingest import rawpoll
 from ingest.model import Driver
 from ingest.poller import CycleReport, Poller
 from ingest.ports import Clock, Link
 from ingest.records import HandheldMessage, HandheldReply, MeterPoint, Poll
-from storage import catalog
+from storage import catalog, rawlog
 from storage.gaps import Gaps
 from storage.inbox import ReadInbox
 from storage.rater import Rater, RateReport
+from storage.rawlog import RawLog
 from storage.records import Install, Payment
 from storage.store import Store
 from storage.unit import Unit
@@ -88,6 +90,7 @@ class Engine:
         self._drivers = drivers if drivers is not None else installed.drivers()
         self._poller = Poller(clock, links, (), self.inbox, Gaps(store), seen=self._seen, drivers=self._drivers)
         self._visits: list[tuple[Poll, str]] = []
+        self.rawlog = RawLog(store)
         self._raised = Raised()
         self._foresight = Foresight(store, self._raised)
         self._outlooks = self._foresight.outlooks
@@ -143,6 +146,7 @@ class Engine:
         )
         report = await self._poller.cycle(now or self.now(), whole=whole)
         await self._keep_visits()
+        await self.rawlog.flush(self.now())
         return report
 
     _accounts: Mapping[str, str] = {}
@@ -150,6 +154,8 @@ class Engine:
     async def _seen(self, point: MeterPoint, poll: Poll) -> None:
         poll = replace(poll, at=settings.to_ms(poll.at))
         self._visits.append((poll, self._accounts.get(point.meter, "")))
+        if self.settings.raw_days and point.model in self._drivers:
+            rawpoll.keep(self.rawlog, point, poll, self._drivers[point.model])
         if len(self._visits) >= VISITS_KEPT:
             await self._keep_visits()
 
@@ -208,6 +214,7 @@ class Engine:
         def work() -> None:
             self.store.lake.seal(now)
             self.store.lake.compact(now)
+            rawlog.expire(self.store, now, days=self.settings.raw_days, most_mib=self.settings.raw_mib)
             if self.settings.catalog:
                 catalog.publish(self.store, now)
 

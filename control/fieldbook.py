@@ -80,6 +80,23 @@ class Outage:
     told_to: str = ""  # of the state being told: the last account of those told, in order of name
 
 
+@dataclass(frozen=True, slots=True)
+class ReadCorrection:
+    """One stored read that was decoded again: both values, the bytes' time, and by which profile each was made."""
+
+    meter: str
+    channel: int
+    end: datetime
+    profile_now: str
+    before_wh: int
+    after_wh: int
+    model: str
+    profile_before: str
+    heard: datetime  # when the bytes came over the wire
+    at: datetime
+    by: str
+
+
 TABLES: tuple[TableSpec, ...] = (
     TableSpec(
         "handheld_entry",
@@ -96,6 +113,13 @@ TABLES: tuple[TableSpec, ...] = (
         comment="Where each meter hangs",
     ),
     TableSpec("route", Route, ("route",), comment="Reading routes: reader, day of the month, months of a cycle"),
+    TableSpec(
+        "read_correction",
+        ReadCorrection,
+        ("meter", "channel", "end", "profile_now"),
+        append_only=True,
+        comment="Reads decoded again after a profile was corrected, with both values and profiles",
+    ),
     TableSpec(
         "outage", Outage, ("outage",), indexes=(("state", "start"),), comment="Outages: planned, fault, temporary"
     ),

@@ -51,6 +51,8 @@ class Settings:
     cycle_s: int = 3600  # the hourly cycle of collect, rate, decide
     cycle_after_s: int = 30  # after the full hour, so that the slot's registers stand
     publish_s: int = 300
+    raw_days: int = 90  # what came over the wire is kept so long, and 0 keeps nothing
+    raw_mib: int = 2_048  # and at most so much of it
     catalog: bool = True  # a fresh catalog at each publish; False: only the lake is tidied, nobody queries
     payment_channels: Mapping[str, bool] = field(default_factory=dict)  # name -> reconciled live (True) or by file
     used_channels: Mapping[str, bool] = field(default_factory=dict)  # the same, but only once they were ever used

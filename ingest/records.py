@@ -138,6 +138,7 @@ class Poll:
     offset_s: int | None = None
     findings: tuple[Finding, ...] = ()
     register_wh: int | None = None  # the import register as this session showed it, whatever slot the reads are for
+    raw: tuple[tuple[bytes, bytes], ...] = ()  # what was asked and answered, to be decoded again (ingest.rawpoll)
 
     @property
     def ok(self) -> bool:

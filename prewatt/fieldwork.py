@@ -164,3 +164,34 @@ def order_row(one: WorkOrder) -> Row:
     """One work order."""
     names = ("order", "kind", "account", "meter", "state", "created", "due", "owner", "cause", "detail")
     return {name: getattr(one, name) for name in (*names, "closed", "closed_by", "outcome", "found")}
+
+
+def raw_span(option: Path | None, since: str, until: str) -> tuple[datetime, datetime]:
+    """[from, to) of the raw store as instants."""
+    with reading(config_of(option)) as shell:
+        return instants(span(since, until, shell.clock.now()), shell.config.site.zone)
+
+
+def raw_rows(option: Path | None, since: str, until: str, *, meter: str, limit: int) -> tuple[list[Row], int]:
+    """The newest frames of a span, and how many there are."""
+    from ingest.drivers import drivers
+    from ingest.rawpoll import PREFIX, registers, unpack
+
+    known_drivers = drivers()
+    low, high = raw_span(option, since, until)
+    with reading(config_of(option)) as shell:
+        kept = shell.store.raw(low, high).to_pylist()
+    found = [row for row in kept if not meter or row["source"].endswith(f":{meter}")]
+    rows: list[Row] = []
+    for row in sorted(found, key=lambda row: (row["at"], row["source"]))[-limit:]:
+        shown = {"at": row["at"], "source": row["source"], "reason": row["reason"], "bytes": len(row["frame"])}
+        visit = unpack(row["frame"]) if row["source"].startswith(PREFIX) else None
+        if visit is None:
+            rows.append({**shown, "hex": row["frame"].hex()})
+            continue
+        driver = known_drivers.get(visit.model)
+        now = registers(visit, driver) if driver is not None else {}
+        pairs = [[request.hex(), answer.hex()] for request, answer in visit.pairs]
+        shown |= {"meter": visit.meter, "slot_end": visit.slot_end, "model": visit.model, "profile": visit.profile}
+        rows.append({**shown, "registers": {c.name.lower(): v for c, v in now.items()}, "pairs": pairs})
+    return rows, len(found)

@@ -7,7 +7,7 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
@@ -186,6 +186,11 @@ class Store:
     def charges(self, start: datetime, end: datetime, meter_ids: Sequence[int] | None = None) -> pa.Table:
         """Charges whose slots lie in [start, end)."""
         return self._rows("charges", start, end, meter_ids, None)
+
+    def raw(self, start: datetime, end: datetime) -> pa.Table:
+        """What came over the wire in [start, end), in order of time: source, at, frame, reason."""
+        tick = timedelta(milliseconds=1)  # slots are named by their end, so spans are open at their start
+        return self._rows("raw", start - tick, end - tick, None, None)
 
     def batches(self, name: str, after: int = 0, limit: int = 100) -> list[batches.Batch]:
         """Inbox batches of a dataset above ``after``, oldest first: for a consumer that misses and repeats nothing.

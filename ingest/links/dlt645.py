@@ -114,6 +114,7 @@ class Dlt645Link:
                 offset_s=visit.offset_s,
                 findings=tuple(visit.findings),
                 register_wh=visit.values.get(Quantity.IMPORT),
+                raw=tuple(visit.raw),
             )
 
     async def profile(self, point: MeterPoint, start: datetime, end: datetime) -> Poll:

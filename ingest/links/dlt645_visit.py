@@ -36,6 +36,7 @@ class Dlt645Visit:
     values: dict[Quantity, int] = field(default_factory=dict)
     status: dlt645.StatusWord3 | None = None
     findings: list[Finding] = field(default_factory=list)
+    raw: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     async def look(self, quantities: tuple[Quantity, ...], *, clock: bool = True) -> None:
         """Read status word 3, the clock, then ``quantities`` (those the driver has); WireRefusal ends the visit."""
@@ -56,6 +57,7 @@ class Dlt645Visit:
         if item is None:
             return None
         answer = await self._read(item.identifier)
+        self.raw.append((bytes.fromhex(item.identifier), dlt645.encode(answer, preamble=b"")))
         if answer.refused:
             if item.optional:
                 return None

@@ -113,6 +113,7 @@ class ModbusLink:
                 voltage_v=visit.values.get(Quantity.VOLTAGE),
                 findings=tuple(visit.findings),
                 register_wh=visit.values.get(Quantity.IMPORT),
+                raw=tuple(visit.raw) if isinstance(visit, Visit) else (),
             )
 
     async def profile(self, point: MeterPoint, start: datetime, end: datetime) -> Poll:

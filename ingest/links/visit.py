@@ -66,11 +66,14 @@ class Visit:
     values: dict[Quantity, int | None] = field(default_factory=dict)
     serial: str = ""
     findings: list[Finding] = field(default_factory=list)
+    raw: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     async def read(self, quantities: tuple[Quantity, ...] = ()) -> None:
         """Fill ``values`` (all of them, or only ``quantities``), identity first; WireRefusal ends the visit."""
         plan = _reads(self.driver, quantities)
-        for number, data in enumerate(await self._answers(plan.pdus)):
+        answers = await self._answers(plan.pdus)
+        self.raw += zip(plan.pdus, answers, strict=True)
+        for number, data in enumerate(answers):
             for identity in plan.identity[number]:
                 self._identify(identity(data))
             for quantity, read in plan.values[number]:

@@ -1,5 +1,6 @@
 """The verbs of the field: positions and routes from a file, outages told and answered per account, orders closed."""
 
+import asyncio
 from datetime import datetime
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from control import workorders
 from control.fieldbook import Entry
 from control.records import Notice
 from control.tables import TABLES
+from ingest.rawpoll import KeptVisit, pack
 from ingest.records import Finding
 from prewatt.clock import clock as host_clock
+from storage.rawlog import RawLog
 from storage.store import Priority, Store
 from storage.unit import Unit
 from tests.prewatt.conftest import Run
@@ -129,3 +132,27 @@ def test_an_order_is_given_closed_and_never_closed_twice(home: Path, sites: Path
     assert again.code == 1 and "it is done already" in again.err
     assert run("orders", "assign", "w-none", "--to", "zhao").code == 2
     assert run("orders", "list", "-o", "json").json["orders"] == []
+
+
+def test_raw_frames_are_listed_and_a_dry_run_stores_nothing(home: Path, sites: Path, run: Run) -> None:
+    at = datetime(2026, 3, 10, 2)
+    with Store.open(home, TABLES, clock=host_clock()) as store:
+        log = RawLog(store)
+        log.add(
+            "poll:g1:M1",
+            at,
+            pack(KeptVisit("M1", at, "sdm630", "0", ((b"\x04\x00\x48\x00\x02", bytes(4)),))),
+            "sdm630@0",
+        )
+        log.add("mqtt:A7", at, b"garbage", "not_json")
+        asyncio.run(log.flush(at))
+    span = ("--from", "2026-03-01", "--to", "2026-04-01", "-o", "json")
+    found = run("raw", "list", *span).json
+    assert found["total"] == 2
+    assert [(row["source"], row.get("registers"), row.get("hex")) for row in found["frames"]] == [
+        ("mqtt:A7", None, "67617262616765"), ("poll:g1:M1", {"import": 0}, None),
+    ]  # fmt: skip
+    assert [row["source"] for row in run("raw", "list", "--meter", "M1", *span).json["frames"]] == ["poll:g1:M1"]
+    done = run("raw", "redecode", "--dry-run", *span).json
+    assert (done["visits"], done["corrected"]) == (1, 0)
+    assert done["refused"] == [{"meter": "M1", "reason": "no such meter, or no driver of its model"}]
