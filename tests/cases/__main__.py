@@ -3,8 +3,10 @@
 import csv
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tests.cases import checks, neutral
 
 Table = dict[str, Any]
 DEFAULT_MINUTES = 60
+COUNTED = ("import_kwh", "export_kwh", "import_kvarh")
 CARRIED = ("carried_kwh", "opening_kwh", "ytd_kwh", "year_to_date_kwh", "used_before_kwh")
 
 
@@ -45,7 +48,7 @@ def main(folder: Path) -> Table:
     before: dict[str, int] = {}
     for number, wanted in enumerate(case["bills"]):
         local = {**context, **wanted.get("context", {})}
-        attributes = {name: value if isinstance(value, str) else json.dumps(value) for name, value in local.items()}
+        attributes = {name: _text(value) for name, value in local.items()}
         start, end = _span(book, wanted)
         carried = {**history.positions(book, start, reads.usage, attributes, end=end), **before}
         carried.update(_given(book, local))
@@ -56,16 +59,36 @@ def main(folder: Path) -> Table:
     return {"bills": bills, "running": running}
 
 
+def _text(value: Any) -> str:
+    """A value of the context as an account's attribute has it: lists with commas."""
+    if isinstance(value, list):
+        return ",".join(_text(one) for one in value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def read(path: Path) -> Reads:
-    """The reads of a case; energies finer than 1 Wh are rounded as a running sum, so that totals stay right."""
+    """The reads of a case; energies finer than 1 Wh are rounded as a running sum, so that totals stay right.
+
+    Rows of several meters add up, each interval under the first spelling of its start.
+    """
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = list(_summed(csv.DictReader(file)))
     starts = [datetime.fromisoformat(row["start"]).astimezone(UTC).replace(tzinfo=None) for row in rows]
     at = np.array(starts, "datetime64[m]")
     minutes = int(rows[0].get("minutes") or DEFAULT_MINUTES)
-    counted = [_wh([row.get(name) or "0" for row in rows]) for name in ("import_kwh", "export_kwh", "import_kvarh")]
+    counted = [_wh([row.get(name) or "0" for row in rows]) for name in COUNTED]
     usage = Usage(at + np.timedelta64(minutes, "m"), counted[0], minutes, counted[1], counted[2])
     return Reads([row["start"] for row in rows], at, usage)
+
+
+def _summed(rows: Iterable[dict[str, str]]) -> Iterable[dict[str, str]]:
+    """Rows that begin at the same time as one."""
+    found: dict[datetime, dict[str, str]] = {}
+    for row in rows:
+        first = found.setdefault(datetime.fromisoformat(row["start"]), row)
+        for name in COUNTED if first is not row else ():
+            first[name] = format(Decimal(first.get(name) or "0") + Decimal(row.get(name) or "0"), "f")
+    return found.values()
 
 
 def _wh(texts: list[str]) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tests.cases.toml_text import document
 
@@ -26,6 +27,8 @@ UNITS = {
 KW_NAMES = ("contract_kw", "contracted_kw", "sanctioned_kw", "demand_kw", "kw", "peak_kw")
 KNOWN_ENERGY = {"id", "kind", "quantity", "prices", "price", "ladder", "credit", "dynamic", "note", "name", "unit"}
 RATCHET_MONTHS = 12  # where a ratchet does not say how far it looks back
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+ALL = ("*", "all")  # in place of a list of ids: every line above
 YEARS = range(1990, 2051)  # of holidays that are written without one
 Named = Callable[[str], str]  # the text of a file of the case
 
@@ -67,10 +70,14 @@ def book(tariff: Table, context: Table, minutes: int, named: Named | None = None
 
 def _version(version: Table, work: Translation, tariff: Table) -> Table:
     table: Table = {"from": str(version["from"])}
+    start = datetime.fromisoformat(table["from"])
+    if start.tzinfo is not None:
+        local = start.astimezone(ZoneInfo(tariff["timezone"])).replace(tzinfo=None)
+        table = {"from": local.isoformat(), "label": table["from"]}
     for key in ("default_period", "holiday_as"):
         found = version.get(key, tariff.get(key))
         if found is not None:
-            table[key] = found if key == "default_period" else _holiday_as(found)
+            table[key] = found if key == "default_period" else _holiday_as(found, version, tariff)
     holidays = version.get("holidays", tariff.get("holidays"))
     if holidays:
         table["holidays"] = [day for one in holidays for day in _days_of(str(one))]
@@ -93,8 +100,15 @@ def _days_of(day: str) -> list[str]:
     return [day] if len(day) != 5 else [f"{year}-{day}" for year in YEARS if day != "02-29" or year % 4 == 0]
 
 
-def _holiday_as(value: Any) -> Any:
-    return int(value) if str(value).isdigit() else value
+def _holiday_as(value: Any, version: Table, tariff: Table) -> Any:
+    """A weekday by number, the name of a period, or a weekday by its English name."""
+    word = str(value).lower()
+    if word.isdigit():
+        return int(word)
+    periods = version.get("periods", tariff.get("periods", []))
+    if value in [_first(period, "period", "name", "id") for period in periods]:
+        return value
+    return next((place for place, day in enumerate(DAYS, start=1) if word in (day, day[:3])), value)
 
 
 def _window(period: Table) -> Table:
@@ -147,7 +161,7 @@ def _component(component: Table, work: Translation, known: list[str]) -> Table:
         raise NotUnderstoodError(f"component kind {kind!r}")
     made = makers[kind](component, work)
     if "of" in made and isinstance(made["of"], list):
-        made["of"] = [one for one in made["of"] if one in known] or made["of"]
+        made["of"] = [one for one in made["of"] if one in known] or [one for one in made["of"] if one not in ALL]
     condition = component.get("when") or component.get("if")
     if isinstance(condition, str):
         held = str(work.context.get(condition, "")).lower()
@@ -305,6 +319,10 @@ def _demand(component: Table, work: Translation) -> Table:
         table["limits"] = _texts(blocks)
     else:
         prices = _prices(_first(component, "price", "prices", "amount"))
+        if len(prices) > 1 or len(next(iter(prices.values()))) > 1:
+            raise NotUnderstoodError(
+                f"demand component {component['id']!r} with several prices: one component for each"
+            )
         table["price"] = next(iter(prices.values()))[0]
         if "*" not in prices and not component.get("period"):
             table["periods"] = list(prices)
