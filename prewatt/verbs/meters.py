@@ -204,6 +204,28 @@ def dial(
     asyncio.run(caller.forever())
 
 
+@group.command()
+def pretend(
+    kind: Annotated[str, typer.Argument(help="dlt645 or p1 (waits there), push (calls there).")],
+    where: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Port 0: any free one.")] = "127.0.0.1:0",
+    load_w: Annotated[int, typer.Option("--load", min=0, max=60_000, help="Watts that flow.")] = 1200,
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Be a simulated DL/T 645 meter, P1 port or pushing meter, until interrupted: to try a home without the device."""
+    import asyncio
+
+    from prewatt.callers import pretend as start
+
+    async def forever() -> None:
+        made = await start(kind, where, load_w)
+        told = {name: getattr(made, name) for name in ("protocol", "model", "serial", "host", "port", "secret")}
+        emit(Result("meters pretend", told))
+        await made.forever()
+
+    asyncio.run(forever())
+
+
 def _target(where: str, rtu: bool, baud: int, parity: str) -> "Target":
     from ingest.errors import IngestError
     from ingest.links.targets import target

@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
+from ingest.links.dlt645 import Dlt645Link
+from ingest.links.door import TcpListener
 from ingest.links.forwarding import ForwardedLink
+from ingest.links.p1 import P1Link
 from ingest.links.push import PushLink
 from ingest.links.qgdw376 import TerminalLink
-from ingest.records import Drive, DriveResult, RelayState
+from ingest.links.tcp import TcpTransport
+from ingest.records import Drive, DriveResult, MeterPoint, RelayState
 from ingest.wire.qgdw376_orders import Order
 from prewatt import wiring
 from prewatt.actions import actions
-from prewatt.callers import calling
+from prewatt.callers import Pretended, calling, pretend
 from prewatt.config import check, load
 from prewatt.errors import BadConfig, ShellError, Usage
 from prewatt.home import Home
@@ -25,6 +29,7 @@ from sim.dlt645 import Dlt645Line, Dlt645Meter
 from sim.meters import SimMeter
 from sim.pusher import push
 from sim.terminal import PASSWORD, Terminal
+from tests.ingest.rig import MemoryFences
 from tests.prewatt.conftest import Run
 
 NAME = "020004660"
@@ -144,7 +149,7 @@ async def collected(shell: wiring.Shell, port: int, pushes: int) -> None:
     report = await shell.engine.collect(whole=True)
     assert (report.due, report.polled, report.failed) == (3, 3, 0), report
     assert report.new >= 3
-    points = {p.meter: p for p in shell.store.read(lambda reader: reader.find(wiring_point(), order="meter_id"))}
+    points = {p.meter: p for p in shell.store.read(lambda reader: reader.find(MeterPoint, order="meter_id"))}
     until = shell.clock.now() + timedelta(hours=1)
     for order, shown in ((Order.ALARM, "alarm"), (Order.KEEP_POWER, "keep_power")):
         assert await switching.tell(points["M1"], order, until) == "" and getattr(device, shown)
@@ -173,17 +178,11 @@ async def collected(shell: wiring.Shell, port: int, pushes: int) -> None:
     await caller.stop()
 
 
-def wiring_point() -> Any:
-    from ingest.records import MeterPoint
-
-    return MeterPoint
-
-
 async def redialled(shell: wiring.Shell, port: int) -> None:
     """The newest connection is read, a stranger is denied, a simulated terminal calls by hand."""
     device = terminal()
     link: Any = shell.engine.links["t1"]
-    (point, *_) = shell.store.read(lambda reader: reader.find(wiring_point(), order="meter_id"))
+    (point, *_) = shell.store.read(lambda reader: reader.find(MeterPoint, order="meter_id"))
     hub = link._hub
     await hub.door.open()
     first, second = Caller(device, "127.0.0.1", port, redial_s=60), Caller(device, "127.0.0.1", port)
@@ -252,3 +251,43 @@ def test_two_gateways_cannot_read_one_terminal(tmp_path: Path) -> None:
 def test_what_cannot_call_is_said(where: str, name: str, zone: str) -> None:
     with pytest.raises(Usage):
         calling(where, name, 1, 0, zone)
+
+
+@pytest.mark.sockets
+def test_simulated_devices_stand_in_for_real_ones() -> None:
+    """What `prewatt meters pretend` does: each is read by the link of its protocol."""
+
+    async def story() -> None:
+        slot = HostTime().now().replace(minute=0, second=0, microsecond=0)
+        meter, port = await pretend("dlt645", "127.0.0.1:0", 700), await pretend("p1", "127.0.0.1:0", 800)
+        link = Dlt645Link(
+            HostTime(),
+            TcpTransport(),
+            meter.host,
+            meter.port,
+            gateway="d",
+            fences=MemoryFences(),
+            secrets=lambda _: b"",
+        )
+        poll = await link.poll(where(meter, "Asia/Shanghai"), slot)
+        assert poll.power_w == 700 and poll.reads and abs(poll.offset_s or 0) <= 2
+        ears = P1Link(HostTime(), TcpTransport(), port.host, port.port, gateway="p")
+        poll = await ears.poll(where(port, "Europe/Amsterdam"), slot)
+        assert poll.power_w == 800 and poll.reads
+        door = PushLink(HostTime(), TcpListener(), "127.0.0.1", 0, gateway="h", wait_s=3600.0)
+        await door.door.open()
+        caller = await pretend("push", f"127.0.0.1:{door.door.port}", 900)
+        calls = asyncio.ensure_future(caller.forever())
+        poll = await door.poll(where(caller, "Europe/Oslo"), slot)
+        assert poll.power_w == 900 and poll.reads
+        calls.cancel()
+        for opened in (link, ears, door):
+            await opened.close()
+        with pytest.raises(Usage, match="no simulated 'toaster'"):
+            await pretend("toaster", "127.0.0.1:0", 0)
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+
+
+def where(made: Pretended, zone: str) -> MeterPoint:
+    return MeterPoint(1, "M1", made.serial, made.model, made.protocol, "g", made.host, made.port, 1, zone=zone)
