@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from control import (
+    anomalies,
     assemble,
     carry,
     handheld,
@@ -173,6 +174,7 @@ class Engine:
             now = self.now()
             report = await self._offload(lambda: self.rater.step(now))
         await self.forecast()
+        await anomalies.watch(self, report.findings, self._offload)
         return report
 
     async def forecast(self) -> None:

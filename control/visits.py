@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from control import evidence, settings, workorders
-from control.records import Evidence
+from control.records import Evidence, Service, Wanted
 from control.settings import Settings
 from control.signals import Visit
 from ingest.records import Channel, Flag, Poll, RelayState
@@ -38,9 +38,19 @@ def keep(unit: Unit, poll: Poll, account: str, limits: Settings) -> Visit:
     found = evidence.of_poll(poll)
     if found is not None and visit.fault != OTHER_METER:
         observe(unit, found.evidence)
+        _tampered(unit, visit, account, found.conflict)
     if poll.offset_s is not None and abs(poll.offset_s) > DRIFT_S:
         workorders.order(unit, "clock_drift", account, poll.meter, cause=f"{poll.at:%Y-%m-%d}", at=visit.at)
     return visit
+
+
+def _tampered(unit: Unit, visit: Visit, account: str, conflict: str) -> None:
+    """Load behind a relay that says open, on an account that we cut: a bypass or a weld, one order per cut."""
+    wanted = unit.get(Wanted, account) if conflict == "open_with_load" else None
+    if wanted is not None and wanted.service is Service.DISCONNECTED:
+        detail = f"{visit.power_w} W behind a relay that says open, disconnected since {wanted.since.isoformat()}Z"
+        cause = f"open_with_load-{wanted.since.isoformat()}"
+        workorders.order(unit, "tamper", account, visit.meter, cause=cause, at=visit.at, detail=detail)
 
 
 def observe(unit: Unit, new: Evidence) -> None:

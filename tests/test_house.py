@@ -195,6 +195,7 @@ MAY_DO_IO = (
     "ingest.network",
     "control",
     "control.accuracy",
+    "control.anomalies",
     "control.assemble",
     "control.calls",
     "control.entries",
