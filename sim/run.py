@@ -1,6 +1,6 @@
 """Accounts, days, a seed and a named set of faults go in; one deterministic run's figures and trace hash come out.
 
-A run is: found the town, let it live ``WARM_UP_DAYS`` without faults (forecasts need a past), then ``days`` with
+A run is: found the town, let it live its warm-up days without faults (forecasts need a past), then ``days`` with
 faults, then an hour without, in which everything must come right. The hash covers every event of the engine's timeline
 and every relay change, in order; equal seeds give equal hashes in every process.
 """
@@ -24,7 +24,6 @@ from storage.records import Event
 from storage.unit import Reader
 
 SETTLE = timedelta(minutes=60)
-WARM_UP_DAYS = 4
 START = datetime(2026, 3, 4, 16)  # a Thursday in the town's zone: the faults begin on a Monday
 CHECK_H = 6
 SINCE = timedelta(hours=12)  # of the journals, at each look; all of them at the end
@@ -77,16 +76,17 @@ async def _live(world: World, days: int, progress: Callable[[int, int], None]) -
     world.boot()
     await world.found()
     world.start()
-    for day in range(WARM_UP_DAYS):
+    early = world.cast.warm_up_days
+    for day in range(early):
         await world.clock.sleep(86_400)
         _alive(world)
-        progress(day + 1, WARM_UP_DAYS + days)
+        progress(day + 1, early + days)
     world.set_faults(True)
     for day in range(days):
         for _ in range(24 // CHECK_H):
             await world.clock.sleep(CHECK_H * 3600)
             _check(world, broken, world.clock.now() - SINCE)
-        progress(WARM_UP_DAYS + day + 1, WARM_UP_DAYS + days)
+        progress(early + day + 1, early + days)
     dark_with_faults = world.observer.dark(world.clock.true_now())
     world.set_faults(False)
     await world.clock.sleep(SETTLE.total_seconds())

@@ -29,10 +29,11 @@ class Scenario:
     transport: str = "direct"
     breaks: tuple[str, ...] = ()
     note: str = ""
+    warm_up_days: int = 4
 
     def play(self, cast: Cast | None = None) -> dict[str, Any]:
         """The figures of the run; ``cast`` replaces engine and crews, not policy and transport."""
-        cast = replace(cast or Cast(), template=self.policy, transport=self.transport)
+        cast = replace(cast or Cast(), template=self.policy, transport=self.transport, warm_up_days=self.warm_up_days)
         return simulate(self.accounts, self.days, self.seed, faults=self.plan, cast=cast)
 
     def text(self) -> str:
@@ -48,6 +49,7 @@ class Scenario:
             f"days = {self.days}",
             f"policy = {_quoted(self.policy)}",
             f"transport = {_quoted(self.transport)}",
+            f"warm_up_days = {self.warm_up_days}",
             f"breaks = [{', '.join(_quoted(word) for word in self.breaks)}]",
             "",
             "[faults]",

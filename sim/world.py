@@ -70,6 +70,7 @@ class Cast:
 
     ``transport``: "wire" carries bytes between the real links and device servers, "direct" answers at the links' own
     port (``sim.direct``), for towns of thousands. ``tables`` are those that another engine needs beside the product's.
+    ``warm_up_days`` pass without faults before the counted ones: a sealed forecast needs three of them to allow a cut.
     """
 
     template: str = "minigrid"
@@ -77,6 +78,7 @@ class Cast:
     engine: type[Engine] = Engine
     crews: bool = True
     tables: tuple[TableSpec, ...] = ()
+    warm_up_days: int = 4
 
 
 CAST = Cast()

@@ -1,5 +1,6 @@
 """Districts are merged into one run's figures; the benchmark's baselines are engines that carry orders out simply."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,12 +44,13 @@ def test_merging_adds_up_and_a_fault_needs_to_strike_only_somewhere() -> None:
 
 
 def test_a_run_is_the_same_however_many_processes_share_it() -> None:
-    parts = districts(2, 1, 3, FAULTS["none"], DIRECT, count=2)
+    early = replace(DIRECT, warm_up_days=0)
+    parts = districts(2, 1, 3, FAULTS["none"], early, count=2)
     apart, together = run(parts, processes=2), run(parts)
     assert apart == together
     assert apart["accounts"] == 2
-    one = districts(1, 1, 3, FAULTS["none"], DIRECT)
-    assert run(one)["trace_hash"] == simulate(1, 1, 3, faults="none", cast=DIRECT)["trace_hash"]
+    one = districts(1, 1, 3, FAULTS["none"], early)
+    assert run(one)["trace_hash"] == simulate(1, 1, 3, faults="none", cast=early)["trace_hash"]
 
 
 @pytest.mark.parametrize("design", ["fire_and_forget", "retries", "ours_with_crews"])

@@ -20,7 +20,7 @@ from sim.world import Cast, World
 
 pytestmark = pytest.mark.long
 
-SEED, ACCOUNTS, DAYS = 2, 10, 2
+SEED, ACCOUNTS, DAYS = 4, 5, 2
 NEAR = timedelta(seconds=30)
 WH_PER_CHANGE = 30  # what half a minute more or less of light may draw
 T = datetime(2026, 3, 5)

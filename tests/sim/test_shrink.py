@@ -15,7 +15,7 @@ from storage.records import Payment, Posting
 
 pytestmark = pytest.mark.long
 
-BIG = Scenario("till", 2, 4, 1, FAULTS["wire"], note="a till that keeps a part of each payment")
+BIG = Scenario("till", 2, 4, 1, FAULTS["wire"], note="a till that keeps a part of each payment", warm_up_days=0)
 
 
 def test_a_scenario_reads_back_as_it_was_kept(tmp_path: Path) -> None:
