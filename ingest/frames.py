@@ -28,6 +28,7 @@ _REASONS = frozenset({"bad_checksum", "truncated", "ciphered_no_key", "unknown_l
 class FrameReader:
     """Decodes a stream as it comes; ``profile`` forces one, ``zone`` replaces the profiles' zones, ``keys`` open.
 
+    ``keep_raw`` keeps the bytes of good frames too, to decode them again later.
     ``known`` are the installed profiles by name.
     """
 
@@ -35,6 +36,7 @@ class FrameReader:
     profile: PushProfile | None = None
     zone: str = ""
     keys: Keys | None = None
+    keep_raw: bool = False
     _sifter: Sifter = field(default_factory=Sifter)
     _segments: Segments = field(default_factory=Segments)
     _blocks: Blocks = field(default_factory=Blocks)
@@ -136,7 +138,7 @@ class FrameReader:
             word = refusal.reason if refusal.reason in _REASONS else "unknown_list"
             detail = str(refusal).removeprefix(f"{refusal.reason}: ")
             return replace(_refusal(piece.offset, piece.raw, word, detail), kind=kind)
-        return replace(frame, kind=kind)
+        return replace(frame, kind=kind, raw=piece.raw) if self.keep_raw else replace(frame, kind=kind)
 
     def _refused(self, unit: Unit, reason: str) -> Frame:
         return _refusal(unit.offset, unit.raw, reason, "a segment or block of it is missing")

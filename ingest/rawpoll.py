@@ -13,9 +13,12 @@ from functools import lru_cache
 from typing import Protocol, cast
 
 from ingest.errors import WireRefusal
+from ingest.heard import registers_again
 from ingest.model import Dlt645Driver, Driver, ModbusDriver, Quantity
 from ingest.records import Channel, MeterPoint, Poll
-from ingest.wire import dlt645
+from ingest.terminalmodel import PushDriver, TerminalDriver
+from ingest.wire import dlt645, qgdw376
+from ingest.wire import qgdw376_items as items
 from ingest.wire.dlt645_items import readings
 from ingest.wire.registers import decode
 
@@ -82,7 +85,28 @@ def registers(visit: KeptVisit, driver: Driver) -> dict[Channel, int]:
         return _modbus(visit.pairs, driver)
     if isinstance(driver, Dlt645Driver):
         return _dlt645(visit.pairs, driver)
+    if isinstance(driver, TerminalDriver):
+        return _terminal(visit.pairs, driver)
+    if isinstance(driver, PushDriver):
+        return {channel: wh for _, raw in visit.pairs for channel, wh in registers_again(raw, driver).items()}
     return {}
+
+
+def _terminal(pairs: Sequence[tuple[bytes, bytes]], driver: TerminalDriver) -> dict[Channel, int]:
+    found: dict[Channel, int] = {}
+    for fn, channel in ((driver.import_fn, Channel.IMPORT), (driver.export_fn, Channel.EXPORT)):
+        for request, raw in pairs:
+            frame = qgdw376.look(raw).frame
+            if frame is None or request[2:4] != items.identifier(0, fn)[2:4]:
+                continue
+            try:
+                (unit,) = items.units(frame)
+                total_wh = items.registers(unit).total_wh
+            except (WireRefusal, ValueError):
+                continue
+            if total_wh is not None:
+                found[channel] = total_wh
+    return found
 
 
 def _modbus(pairs: Sequence[tuple[bytes, bytes]], driver: ModbusDriver) -> dict[Channel, int]:

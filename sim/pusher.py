@@ -2,7 +2,8 @@
 
 It says its own number, power and voltage, and the register with the time of its own clock. Faults by name: ``dead``
 (pushes nothing), ``wrong_unit`` (another meter's number), ``half_frame``, ``garbled`` (one bit, checksum as it was),
-``wrong_scaler`` (2,300 V mains), ``late_push`` (held back for an hour: what it had an hour ago, under that hour).
+``wrong_scaler`` (2,300 V mains), ``power_only`` (no register), ``late_push`` (held back for an hour: what it had an
+hour ago, under that hour).
 """
 
 from datetime import timedelta
@@ -31,7 +32,7 @@ def push(meter: SimMeter, clock: Clock) -> bytes:
         at -= timedelta(hours=1)
         shown_wh = dict(meter.profile).get(at.replace(minute=0, second=0, microsecond=0), shown_wh)
     exponent = 0 if "wrong_scaler" in faults else -1
-    rows = (
+    rows: tuple[Data, ...] = (
         _row("1.1.0.2.129.255", Data(Tag.VISIBLE_STRING, VERSION)),
         _row("0.0.96.1.0.255", Data(Tag.VISIBLE_STRING, serial)),
         _row("1.0.1.7.0.255", Data(Tag.DOUBLE_LONG_UNSIGNED, meter.power_w(now)), scaler_data(0, W)),
@@ -39,6 +40,8 @@ def push(meter: SimMeter, clock: Clock) -> bytes:
         _row("0.0.1.0.0.255", Data(Tag.OCTET_STRING, pack_time(local_of(at, ZONE)))),
         _row("1.0.1.8.0.255", Data(Tag.DOUBLE_LONG_UNSIGNED, shown_wh // 10), scaler_data(1, WH)),
     )
+    if "power_only" in faults:
+        rows = rows[:-1]
     record = apdu.encode(apdu.Notification(0x40000000, None, Data(Tag.ARRAY, rows)))
     information = hdlc.LLC_RESPONSE + record
     raw = hdlc.encode(hdlc.Frame(hdlc.address(32), hdlc.address(4, 65), 0x13, information))

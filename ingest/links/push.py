@@ -18,6 +18,7 @@ from ingest import drivers as installed
 from ingest.errors import ProfileError
 from ingest.framed import Frame
 from ingest.frames import FrameReader
+from ingest.heard import numbers_of, registers_of
 from ingest.links.door import Door, Limits, Listener
 from ingest.model import Driver
 from ingest.plan import slot_floor
@@ -43,8 +44,9 @@ from ingest.wire.ciphering import Keys
 READ_LIMIT = 4096
 SILENCE_S = 7_200.0
 """A caller that pushes nothing for two hours is gone."""
-HELD = 64
-MOST_METERS = 20_000
+HELD = 30
+"""Pushes of one meter: a day of hourly registers, and some."""
+MOST_METERS = 5_000
 EARLY_S = 90
 LATE_SHARE = 12
 LATE_PUSH_S = 600
@@ -55,11 +57,12 @@ CLOCK_LIMIT_S = 120
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A push and when it arrived."""
+    """A push: when it arrived, the time inside it, its numbers, its bytes."""
 
     at: datetime
     time: datetime
-    frame: Frame
+    numbers: Mapping[str, Decimal]
+    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Heard:
     export_wh: int | None
     power_w: int | None
     voltage_v: int | None
+    raw: bytes = b""
 
 
 class PushLink:
@@ -152,7 +156,7 @@ class PushLink:
 
     async def serve(self, stream: Stream, peer: str) -> None:  # noqa: ARG002
         """One caller, until it ends or falls silent."""
-        reader = FrameReader(self._known, keys=self._keys)
+        reader = FrameReader(self._known, keys=self._keys, keep_raw=True)
         while True:
             try:
                 async with asyncio.timeout(SILENCE_S):
@@ -178,7 +182,11 @@ class PushLink:
         if (time - at).total_seconds() > CLOCK_LIMIT_S:
             self.dropped["clock_ahead"] += 1
             return
-        self._heard.setdefault(frame.meter, deque(maxlen=HELD)).append(Pushed(at, time, frame))
+        held = self._heard.setdefault(frame.meter, deque(maxlen=HELD))
+        pushed = Pushed(at, time, numbers_of(frame), frame.raw)
+        if held and not _has_register(held[-1]):
+            held.pop()  # of pushes without a register only the newest is kept: they say the load
+        held.append(pushed)
         self._heard.move_to_end(frame.meter)
         if len(self._heard) > MOST_METERS:
             self._heard.popitem(last=False)
@@ -212,14 +220,15 @@ class PushLink:
     def _of(self, point: MeterPoint, driver: PushDriver) -> Iterator[Heard]:
         """What was heard of a meter, oldest first."""
         for pushed in self._heard.get(point.serial, ()):
-            known = {value.obis: value.value for value in pushed.frame.values if isinstance(value.value, Decimal)}
+            known, found = pushed.numbers, registers_of(pushed.numbers, driver)
             yield Heard(
                 pushed.time,
                 (pushed.at - pushed.time).total_seconds(),
-                _total(known, driver.import_obis),
-                _total(known, driver.export_obis),
+                found.get(Channel.IMPORT),
+                found.get(Channel.EXPORT),
                 _whole(known.get("1.0.1.7.0.255")),
                 _whole(known.get("1.0.32.7.0.255")),
+                pushed.raw,
             )
 
     def _best(self, point: MeterPoint, driver: PushDriver, slot_end: datetime) -> Heard | None:
@@ -254,6 +263,7 @@ class PushLink:
             voltage_v=next((h.voltage_v for h in reversed(newest) if h.voltage_v is not None), None),
             findings=tuple(findings),
             register_wh=heard.import_wh,
+            raw=((b"", heard.raw),),
         )
 
     def _empty(self, point: MeterPoint, code: str, detail: str) -> Poll:
@@ -268,12 +278,9 @@ def _registers(heard: Heard) -> list[tuple[Channel, int]]:
     return [(channel, value) for channel, value in both if value is not None]
 
 
-def _total(known: Mapping[str, Decimal], choices: tuple[tuple[str, ...], ...]) -> int | None:
-    """The first of ``choices`` that is there as a whole: a register, or the sum of the tariffs that make it up."""
-    for codes in choices:
-        if all(code in known for code in codes):
-            return int(sum((known[code] for code in codes), Decimal(0)))
-    return None
+def _has_register(pushed: Pushed) -> bool:
+    """Whether a push tells any energy in or out."""
+    return any(code.split(".")[2:4] in (["1", "8"], ["2", "8"]) for code in pushed.numbers)
 
 
 def _whole(value: Decimal | None) -> int | None:

@@ -117,6 +117,7 @@ class TerminalLink:
                 offset_s=visit.offset_s,
                 findings=(*visit.findings, *(self._hub.news() if reads else ())),
                 register_wh=next((r.register_wh for r in reads if r.channel == Channel.IMPORT), None),
+                raw=tuple(visit.raw),
             )
 
     async def profile(self, point: MeterPoint, start: datetime, end: datetime) -> Poll:

@@ -15,7 +15,7 @@ from ingest.records import Finding, MeterPoint, RelayReport, RelayState
 from ingest.terminalmodel import TerminalDriver
 from ingest.wire import qgdw376_items as items
 from ingest.wire.modbus import Refusal
-from ingest.wire.qgdw376 import Afn, Control, Frame, Tag, address_of, sequence
+from ingest.wire.qgdw376 import Afn, Control, Frame, Tag, address_of, encode, sequence
 from ingest.wire.qgdw376_items import Unit
 from ingest.wire.qgdw376_orders import unit
 
@@ -41,6 +41,7 @@ class TerminalVisit:
     outputs: items.Outputs | None = None
     permitted: bool = False
     findings: list[Finding] = field(default_factory=list)
+    raw: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     async def look(self) -> None:
         """Clock, control state and outputs of the terminal, load of the point; WireRefusal ends the visit."""
@@ -91,6 +92,7 @@ class TerminalVisit:
             raise WireRefusal("no_data", f"AFN {afn:02X} F{fn} p{pn}")
         if answer.afn != afn or len(found) != 1 or (found[0].pn, found[0].fn) != (pn, fn):
             raise WireRefusal("wrong_unit", f"F{found[0].fn} p{found[0].pn} answers F{fn} p{pn}")
+        self.raw.append((unit(pn, fn, data), encode(answer)))
         return found[0]
 
     async def ask(self, control: int, afn: Afn, body: bytes, *, password: bytes = b"", tag: Tag | None = None) -> Frame:

@@ -166,6 +166,21 @@ def test_a_register_that_cannot_be_is_suspect_and_nothing_is_switched(driver: Pu
     rig.run(story)
 
 
+def test_pushes_of_power_alone_push_no_register_out() -> None:
+    rig = PushRig()
+
+    async def story() -> None:
+        await rig.push()
+        for _ in range(3 * HELD):
+            rig.meters[1].faults.add("power_only")
+            await rig.push()
+        poll = await rig.link.poll(rig.point(), START)
+        assert len(poll.reads) == 1 and poll.power_w == LOAD_W
+        assert len(rig.link._heard[rig.meters[1].serial]) == 2
+
+    rig.run(story)
+
+
 def test_what_is_held_is_bounded_and_a_silent_caller_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.links.push.MOST_METERS", 3)
     rig = PushRig(5)
