@@ -18,7 +18,7 @@ from prewatt.output import say
 from prewatt.progress import Progress, bar
 from prewatt.rules import read_book
 from prewatt.wiring import Shell, reading
-from storage import billing
+from storage import billing, posting
 from storage.records import StoredBill
 from tariff.model import Book
 from tariff.records import Bill
@@ -102,7 +102,7 @@ def _bills(
     months: int,
     tally: Tally,
     progress: Progress,
-    post: Callable[[Sequence[Bill]], object] | None = None,
+    post: Callable[[billing.Run, billing.Look], Sequence[Bill]] | None = None,
 ) -> Iterator[Bill]:
     """Every bill of the runs, counted, and posted where that is asked for before it is handed on.
 
@@ -112,11 +112,10 @@ def _bills(
     for number, run in enumerate(runs):
         total = before + len(run.customers) * (months - number)
         for look in billing.looks(shell.store, run):
-            if post is not None:
-                post(look.bills)
-            tally.add(look.bills, look.reads)
+            bills = look.bills if post is None else post(run, look)
+            tally.add(bills, look.reads)
             progress("accounts billed", before + look.done, total)
-            yield from look.bills
+            yield from bills
         before += len(run.customers)
 
 
@@ -133,9 +132,11 @@ def posted(shell: Shell, period: str, account: str, *, rows: bool = True) -> dic
             raise ShellError(told, attempt=f"prewatt bill {period} --dry-run")
     tally, new = Tally(shell.clock.monotonic()), 0
 
-    def post(bills: Sequence[Bill]) -> None:
+    def post(run: billing.Run, look: billing.Look) -> Sequence[Bill]:
         nonlocal new
-        new += billing.post(shell.store, bills, now)
+        fresh, bills = posting.post_look(shell.store, run, look, now)
+        new += fresh
+        return bills
 
     kept = []
     for bill in _bills(shell, runs(), len(months), tally, shell.progress, post):

@@ -24,11 +24,12 @@ from storage.customers import Run as Run
 from storage.customers import attributes_of as attributes_of
 from storage.customers import plan_run as plan_run
 from storage.customers import span_of as span_of
+from storage.errors import Outdated
 from storage.folds import Quality, carried
 from storage.positions import billable, measured
-from storage.records import OpenPeriod, Posting, StoredBill
+from storage.records import Cursor, OpenPeriod, Posting, StoredBill
 from storage.store import Store
-from storage.unit import Unit
+from storage.unit import Reader, Unit
 from storage.usage import ESTIMATED, Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
 from storage.writer import Priority
 from tariff import gas, statement
@@ -39,6 +40,7 @@ from tariff.statement import Usage, ladder_start
 REVENUE = "revenue:energy"
 AFTER = timedelta(days=800)  # how far past a period the end of a file meter is looked for
 SLICE = 100
+RATER = "rater"  # whose cursors say how far reads have been rated
 LOOK_ROWS = 1 << 18  # hourly intervals that are held at once
 
 
@@ -55,13 +57,20 @@ class Basis:
     guess: Bool
 
 
+Seen = tuple[tuple[str, int], ...]  # by dataset, the last batch that was rated
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The bills of some neighbouring accounts: how many intervals they rest on, how many accounts are through."""
+    """The bills of some neighbouring accounts: how many intervals they rest on, how many accounts are through.
+
+    ``seen`` is how far reads had been rated when the bills were made: see ``post``.
+    """
 
     bills: tuple[Bill, ...]
     reads: int
     done: int
+    seen: Seen = ()
 
 
 def looks(store: Store, run: Run) -> Iterator[Look]:
@@ -71,6 +80,7 @@ def looks(store: Store, run: Run) -> Iterator[Look]:
     """
     done = 0
     while done < len(run.customers):
+        seen = store.read(rated_to)
         first = run.customers[done]
         some = run.customers[done : done + _together(first, run.spans[first.book.hash])]
         bills: list[Bill] = []
@@ -80,7 +90,12 @@ def looks(store: Store, run: Run) -> Iterator[Look]:
             found, counted = _look(store, run.master, same, run.spans[same[0].book.hash])
             bills, reads = bills + found, reads + counted
         done += len(some)
-        yield Look(tuple(sorted(bills, key=lambda bill: bill.account)), reads, done)
+        yield Look(tuple(sorted(bills, key=lambda bill: bill.account)), reads, done, seen)
+
+
+def rated_to(reader: Reader) -> Seen:
+    """The rater's cursors, which rise with every slice of reads that it commits."""
+    return tuple(sorted((cursor.dataset, cursor.seq) for cursor in reader.find(Cursor, name=RATER)))
 
 
 def _together(customer: Customer, span: tuple[datetime, datetime]) -> int:
@@ -292,10 +307,12 @@ def _spans(grid: Grid, chosen: Bool) -> tuple[MissingSpan, ...]:
     return tuple(spans)
 
 
-def post(store: Store, bills: Sequence[Bill], now: datetime) -> int:
+def post(store: Store, bills: Sequence[Bill], now: datetime, *, seen: Seen | None = None) -> int:
     """Post bills whose period is over: ledger, stored bill and cleared accrual in one transaction per slice.
 
     Returns how many were new; one that is posted already stays as it is. ValueError for a period that is not over.
+    With ``seen`` Outdated is raised, and nothing posted, where reads have been rated since the bills were made: such a
+    read has moved an open period that posting would clear, and no later step would bill it.
     """
     early = [bill.account for bill in bills if bill.end > now]
     if early:
@@ -303,8 +320,17 @@ def post(store: Store, bills: Sequence[Bill], now: datetime) -> int:
     posted = 0
     for at in range(0, len(bills), SLICE):
         part = bills[at : at + SLICE]
-        posted += store.write(Priority.BATCH, lambda unit, part=part: sum(_post(unit, bill, now) for bill in part))  # type: ignore[misc]
+        posted += store.write(Priority.BATCH, lambda unit, part=part: _post_all(unit, part, now, seen))  # type: ignore[misc]
     return posted
+
+
+def _post_all(unit: Unit, bills: Sequence[Bill], now: datetime, seen: Seen | None) -> int:
+    if seen is not None and rated_to(unit) != seen:
+        raise Outdated(
+            f"the bills of {bills[0].account} and {len(bills) - 1} more were made before the last reads were rated; "
+            "make them again, then post"
+        )
+    return sum(_post(unit, bill, now) for bill in bills)
 
 
 def _post(unit: Unit, bill: Bill, now: datetime) -> int:

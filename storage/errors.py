@@ -79,5 +79,9 @@ class LedgerError(StorageError):
     """Postings that the ledger refuses."""
 
 
+class Outdated(LedgerError):
+    """Bills that were made before reads of late were rated; make them again, then post."""
+
+
 class Unbalanced(LedgerError):
     """Postings of one source that do not sum to zero in each currency."""
