@@ -165,7 +165,7 @@ class Engine:
         if kept:
             await self._commit(
                 Priority.COMMAND,
-                lambda unit: [visiting.keep(unit, poll, account, self.settings) for poll, account in kept],
+                lambda unit: visiting.keep_all(unit, kept, self.settings),
             )
 
     async def rate(self) -> RateReport:
@@ -236,6 +236,7 @@ class Engine:
         world = self.world()
         reconcile.overdue(unit, world)
         reconcile.unseen(unit, world)
+        reconcile.silence(unit, world)
         outagedesk.sweep(unit, world)
         watchfile.copy(unit, self.store.home, world.now)
         unit.put(Signal(signals.HEARTBEAT, "ok", world.now))

@@ -1,5 +1,6 @@
 """One poll of a meter goes in; its visit, what it proves of the relay, and a clock order if one is due, are kept."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from control import evidence, settings, workorders
@@ -17,22 +18,40 @@ CLOCK_BACK = timedelta(minutes=15)  # answers overtake each other by less
 DRIFT_S = 600  # a clock this far off is a work order, not only a finding
 
 
+def keep_all(unit: Unit, polls: Sequence[tuple[Poll, str]], limits: Settings) -> None:
+    """``keep`` each of them with its account; what stands of all their meters is read at once.
+
+    A meter that was visited twice, one whose relay is not where it was, and what calls for an order go the long way.
+    """
+    meters = [poll.meter for poll, _ in polls]
+    visits = {row.meter: row for row in unit.find(Visit, meter__in=meters)}
+    known = {row.meter: row for row in unit.find(Evidence, meter__in=meters)}
+    serials = _serials(unit, meters)
+    plain: list[Visit] = []
+    proofs: list[Evidence] = []
+    for poll, account in polls:
+        visit = _visit(poll, visits.get(poll.meter), serials.get(poll.meter, frozenset()), limits)
+        found = evidence.of_poll(poll)
+        new = found.evidence if found is not None and visit.fault != OTHER_METER else None
+        stood = known.get(poll.meter)
+        moved = new is not None and (stood is None or stood.state is not new.state)
+        drifts = poll.offset_s is not None and abs(poll.offset_s) > DRIFT_S
+        strange = drifts or (found is not None and found.conflict)
+        if moved or strange or meters.count(poll.meter) > 1:
+            keep(unit, poll, account, limits)
+            continue
+        if poll.ok or poll.serial:
+            plain.append(visit)
+        if new is not None and stood is not None and not _older(new, stood):
+            proofs.append(new)
+    unit.put_all(plain)
+    unit.put_all(proofs)
+
+
 def keep(unit: Unit, poll: Poll, account: str, limits: Settings) -> Visit:
     """Write visit and evidence of ``poll``; a visit that read nothing replaces nothing."""
-    before = unit.get(Visit, poll.meter)
-    register = next((read for read in poll.reads if read.channel == Channel.IMPORT), None)
-    shown = poll.register_wh if poll.register_wh is not None else register.register_wh if register else None
-    monotone = _monotone(before, shown)
-    visit = Visit(
-        meter=poll.meter,
-        at=settings.to_ms(poll.at),
-        serial=poll.serial,
-        register_wh=shown,
-        power_w=poll.power_w,
-        offset_s=poll.offset_s,
-        monotone=monotone,
-        fault=OTHER_METER if _other(unit, poll) else _fault(poll, register.flags if register else 0, limits),
-    )
+    serials = _serials(unit, [poll.meter]).get(poll.meter, frozenset())
+    visit = _visit(poll, unit.get(Visit, poll.meter), serials, limits)
     if poll.ok or poll.serial:
         unit.put(visit)
     found = evidence.of_poll(poll)
@@ -53,6 +72,26 @@ def _tampered(unit: Unit, visit: Visit, account: str, conflict: str) -> None:
         workorders.order(unit, "tamper", account, visit.meter, cause=cause, at=visit.at, detail=detail)
 
 
+def _visit(poll: Poll, before: Visit | None, serials: frozenset[str], limits: Settings) -> Visit:
+    """What a poll says of the visit; ``serials`` are those installed under the meter's number.
+
+    Another device than the one installed says nothing about this customer's relay.
+    """
+    other = bool(poll.serial) and bool(serials) and poll.serial not in serials
+    register = next((read for read in poll.reads if read.channel == Channel.IMPORT), None)
+    shown = poll.register_wh if poll.register_wh is not None else register.register_wh if register else None
+    return Visit(
+        meter=poll.meter,
+        at=settings.to_ms(poll.at),
+        serial=poll.serial,
+        register_wh=shown,
+        power_w=poll.power_w,
+        offset_s=poll.offset_s,
+        monotone=_monotone(before, shown),
+        fault=OTHER_METER if other else _fault(poll, register.flags if register else 0, limits),
+    )
+
+
 def observe(unit: Unit, new: Evidence) -> None:
     """Keep newer evidence; a change of what we know is on the timeline.
 
@@ -60,12 +99,16 @@ def observe(unit: Unit, new: Evidence) -> None:
     the relay says now.
     """
     known = unit.get(Evidence, new.meter)
-    if known is not None and new.at < known.at <= new.at + CLOCK_BACK:
+    if known is not None and _older(new, known):
         return
     unit.put(new)
     if known is None or known.state is not new.state:
         before = known.state.value if known else RelayState.UNKNOWN.value
         unit.event("relay", new.at, meter=new.meter, before=before, after=new.state.value, source=new.source)
+
+
+def _older(new: Evidence, known: Evidence) -> bool:
+    return new.at < known.at <= new.at + CLOCK_BACK
 
 
 def fresh(visit: Visit | None, now: datetime, limits: Settings) -> bool:
@@ -84,14 +127,15 @@ def _monotone(before: Visit | None, register_wh: int | None) -> bool | None:
     return register_wh >= before.register_wh
 
 
-def _other(unit: Unit, poll: Poll) -> bool:
-    """Whether another device answered than the one installed: its relay says nothing about this customer's."""
-    if not poll.serial:
-        return False
+def _serials(unit: Unit, meters: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The serial numbers that stand installed under each meter's number."""
     table = unit.tables.of(Install).spec.name
-    sql = f'SELECT serial FROM "{table}" WHERE meter = ? AND "end" IS NULL'
-    here = {row[0] for row in unit.connection.execute(sql, (poll.meter,))}
-    return bool(here) and poll.serial not in here
+    some = ", ".join("?" * len(meters))
+    sql = f'SELECT meter, serial FROM "{table}" WHERE meter IN ({some}) AND "end" IS NULL'
+    found: dict[str, frozenset[str]] = {}
+    for meter, serial in unit.connection.execute(sql, tuple(meters)):
+        found[meter] = found.get(meter, frozenset()) | {serial}
+    return found
 
 
 def _fault(poll: Poll, flags: int, limits: Settings) -> str:
