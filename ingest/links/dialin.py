@@ -4,6 +4,12 @@ A caller must log in (AFN 02 F1) as a terminal that is expected here, in time; w
 counted. A terminal that dials in again replaces its older session, which from then on answers nothing. Silence longer
 than the heartbeat limit, or several requests in a row without an answer, end a session: a half-open connection is no
 connection. What a terminal sends of its own accord is confirmed where it asks for that.
+
+Interleavings that must do no harm: an answer after its time-out (its number is owed and given to nobody else until it
+came or was forgotten); an answer after its asker was cancelled (the same); a login while a request is under way (the
+asker hears ``closed``: an order's fate is unknown); a login while another waits for the terminal (it gets the newer
+session); the older connection's end after the newer's login (it takes only its own session away); a logout, a close of
+the link, or a reload while a request is under way (``closed``).
 """
 
 import asyncio
@@ -26,6 +32,8 @@ SILENCE_S = 900.0
 """Three missed heartbeats of the usual five minutes."""
 GRACE_S = 45.0
 """Terminals that lost their station dial in again within a minute: so long a fresh door is waited at."""
+OWED_S = 120.0
+"""Longer than a mobile network was seen to hold an answer back: so long a number that went unanswered is not reused."""
 MOST_MISSES = 3
 MOST_NOISE = 65_536
 """Bytes without a frame between them before a caller is closed."""
@@ -62,6 +70,8 @@ class Session:
         self._counter = 0
         self._misses = 0
         self._asked: _Asked | None = None
+        self._owed: dict[int, float] = {}
+        self._clock = clock
 
     async def ask(self, frame: Frame, *, timeout_s: float) -> Frame | Refusal:
         """The answer to ``frame`` (its number is set here), or why there is none.
@@ -71,7 +81,9 @@ class Session:
         async with self._line:
             if not self.alive:
                 return Refusal("unreachable", f"terminal {self.name} has gone")
-            self._counter = (self._counter + 1) & 0xFF
+            if not self._counted():
+                self.end()
+                return Refusal("unreachable", f"terminal {self.name} owes an answer to every number")
             numbered = frame._replace(seq=sequence(self._counter, confirm=frame.wants_confirmation))
             if frame.tag is not None:
                 numbered = numbered._replace(tag=frame.tag._replace(counter=self._counter))
@@ -88,8 +100,20 @@ class Session:
                 return Refusal("closed", str(error))
             finally:
                 self._asked = None
+                if not asked.done.done() or asked.done.cancelled():
+                    self._owed[asked.number] = self._clock.monotonic() + OWED_S
             self._misses = 0
             return answer
+
+    def _counted(self) -> bool:
+        """Move the counter to the next number that owes no answer; False when there is none."""
+        now = self._clock.monotonic()
+        self._owed = {number: until for number, until in self._owed.items() if until > now}
+        for step in range(1, 17):
+            if (self._counter + step) & 0x0F not in self._owed:
+                self._counter = (self._counter + step) & 0xFF
+                return True
+        return False
 
     def _missed(self, asked: _Asked, timeout_s: float) -> Refusal:
         self._misses += 1
@@ -101,6 +125,8 @@ class Session:
         """An answer has arrived: somebody's, or late."""
         asked = self._asked
         fits = asked is not None and not asked.done.done()
+        if frame.last and self._owed.pop(frame.number, None) is not None:
+            fits = False  # late: its number is free again
         if asked is None or not fits or frame.afn not in (asked.afn, Afn.CONFIRM):
             self.dropped["stale_answer"] += 1
             return

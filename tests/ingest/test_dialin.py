@@ -207,6 +207,59 @@ def test_event_counters_in_an_answer_are_taken_off() -> None:
     rig.run(story)
 
 
+def test_a_number_that_owes_an_answer_is_given_to_nobody_else() -> None:
+    """Four bits come round after sixteen requests: the late answer would fit the seventeenth."""
+    rig = TerminalRig()
+
+    async def story() -> None:
+        await rig.dial()
+        session, stream = rig.hub.sessions()[NAME], rig.streams[0]
+        deliver, numbers, held = stream.ask, list[int](), list[bytes]()
+
+        def noted(data: bytes) -> list[bytes]:
+            numbers.append(data[13] & 0x0F)
+            answers = deliver(data)
+            if not held:
+                held.extend(answers)
+                return []
+            return answers
+
+        stream.ask = noted  # type: ignore[method-assign]
+        assert isinstance(await session.ask(CLOCK, timeout_s=1), Refusal)
+        for _ in range(32):
+            assert isinstance(await session.ask(CLOCK, timeout_s=1), Frame)
+        assert numbers[0] not in numbers[1:]
+        stream.deliver(held[0])
+        await rig.clock.sleep(0.1)
+        assert session.dropped["stale_answer"] == 1
+        for _ in range(16):
+            assert isinstance(await session.ask(CLOCK, timeout_s=1), Frame)
+        assert numbers[0] in numbers[33:]  # it came: the number is free again
+
+    rig.run(story)
+
+
+def test_an_asker_that_gives_up_leaves_its_number_owed() -> None:
+    rig = TerminalRig()
+
+    async def story() -> None:
+        await rig.dial()
+        session = rig.hub.sessions()[NAME]
+        rig.terminal.faults.add("dead")
+        for _ in range(16):
+            task = rig.loop.create_task(session.ask(CLOCK, timeout_s=60))
+            await rig.clock.sleep(0.3)
+            task.cancel()
+            await rig.clock.sleep(0.01)
+        refused = await session.ask(CLOCK, timeout_s=1)
+        assert isinstance(refused, Refusal) and refused.reason == "unreachable" and not session.alive
+        rig.terminal.faults.clear()
+        await rig.dial()
+        assert isinstance(await rig.hub.sessions()[NAME].ask(CLOCK, timeout_s=1), Frame)
+
+    rig.run(story)
+
+
 def test_more_callers_than_allowed_are_closed_unread() -> None:
     rig = TerminalRig(total=5, each=3)
 
