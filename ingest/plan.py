@@ -57,11 +57,15 @@ def due(
     never due: those come by themselves.
     """
     calls: list[tuple[datetime, int, int, Due]] = []
+    ends: dict[tuple[int, int], datetime] = {}  # by second and slot length: a city of meters shares few
     for point in points:
         if point.protocol in ("file", "mqtt"):
             continue
         second = stagger_s(point.meter_id, min(window_s, point.slot_min * 60 // 2))
-        slot_end = slot_floor(now - timedelta(seconds=second), point.slot_min)
+        slot_end = ends.get((second, point.slot_min))
+        if slot_end is None:
+            slot_end = slot_floor(now - timedelta(seconds=second), point.slot_min)
+            ends[second, point.slot_min] = slot_end
         if done.get(point.meter_id, EPOCH) < slot_end:
             calls.append((slot_end, second, point.meter_id, Due(point, slot_end)))
     return tuple(call for _, _, _, call in sorted(calls, key=lambda item: item[:3]))

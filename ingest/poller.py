@@ -145,6 +145,7 @@ class Poller:
         self._filled_at: dict[str, datetime] = {}
         self._resting: dict[tuple[int, datetime], datetime] = {}
         self._turns: dict[str, tuple[asyncio.Task[None], CycleReport]] = {}
+        self._storing: dict[str, list[MeterPoint]] = {}
 
     async def cycle(self, now: datetime, *, whole: bool = False) -> CycleReport:
         """Read who is due at ``now`` and fill gaps; returns when every link had its turn, or after ``turn_s``.
@@ -155,6 +156,10 @@ class Poller:
         """
         report = CycleReport(at=now)
         calls: dict[str, list[Due]] = {point.gateway: [] for point in self.points}
+        self._storing = {gateway: [] for gateway in calls}
+        for point in self.points:
+            if (known := self._drivers.get(point.model)) is not None and known.load_profile:
+                self._storing[point.gateway].append(point)
         for call in self._due(now):
             calls[call.point.gateway].append(call)
             report.due += 1
@@ -346,10 +351,7 @@ class Poller:
     def _missing(self, gateway: str, now: datetime) -> list[tuple[MeterPoint, datetime, datetime]]:
         """Gaps of the link's meters that store a profile, oldest first, without those that rest."""
         found: list[tuple[datetime, int, MeterPoint, datetime]] = []
-        for point in self.points:
-            known = self._drivers.get(point.model)
-            if point.gateway != gateway or known is None or not known.load_profile:
-                continue
+        for point in self._storing.get(gateway, ()):
             until = slot_floor(now, point.slot_min)
             since = slot_floor(until - timedelta(days=self._pacing.backfill_days), _DAY_MIN)  # same start all day
             for start, end in self._gaps.gaps(point.meter_id, since, until):
