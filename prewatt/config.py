@@ -86,6 +86,8 @@ class Gateway:
     )
     meter_port: int = setting("dlt645 behind a terminal: the terminal's port towards its meters", 31, least=1, most=255)
     silence_s: int = setting("qgdw376: a terminal silent for so long has gone", 900, least=30, most=86_400)
+    callers: int = setting("connections at a time, where it dials in", 4096, least=1, most=100_000)
+    callers_each: int = setting("of them from one address", 512, least=1, most=100_000)
     tls: bool = setting("whether it speaks TLS", False)
     authority: str = setting(
         "TLS: file that its certificate is checked against, from the home; none = the system's", ""

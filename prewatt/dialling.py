@@ -14,6 +14,7 @@ from prewatt.errors import BadConfig
 
 if TYPE_CHECKING:
     from ingest.links.dialin import DialIn
+    from ingest.links.door import Limits
     from ingest.wire.ciphering import Keys
 
 PORTS = {"qgdw376": 3761, "push": 4059}
@@ -37,7 +38,12 @@ class Hubs:
 
         place = gateway.host, gateway.port or PORTS["qgdw376"]
         if place not in self._made:
-            self._made[place] = DialIn(self._clock, TcpListener(), *place, silence_s=gateway.silence_s)
+            shared = [
+                other for other in self._config.gateway if (other.host, other.port) == (gateway.host, gateway.port)
+            ]
+            silence_s = max(other.silence_s for other in shared)
+            limits = _limits(*shared)
+            self._made[place] = DialIn(self._clock, TcpListener(), *place, silence_s=silence_s, limits=limits)
         return self._made[place]
 
     def terminal(self, gateway: Gateway, fences: FenceStore, secret: Secret) -> Link:
@@ -72,7 +78,16 @@ class Hubs:
 
         port = gateway.port or PORTS["push"]
         keys = _keys(self._config, gateway)
-        return PushLink(self._clock, TcpListener(), gateway.host, port, gateway=gateway.name, keys=keys)
+        place = gateway.host, port
+        limits = _limits(gateway)
+        return PushLink(self._clock, TcpListener(), *place, gateway=gateway.name, keys=keys, limits=limits)
+
+
+def _limits(*gateways: Gateway) -> "Limits":
+    """The widest limits of the gateways that share a socket."""
+    from ingest.links.door import Limits
+
+    return Limits(max(gateway.callers for gateway in gateways), max(gateway.callers_each for gateway in gateways))
 
 
 def _secret(config: Config, name: str) -> bytes | None:

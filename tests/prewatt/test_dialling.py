@@ -21,6 +21,7 @@ from prewatt import wiring
 from prewatt.actions import actions
 from prewatt.callers import Pretended, calling, pretend
 from prewatt.config import check, load
+from prewatt.dialling import Hubs
 from prewatt.errors import BadConfig, ShellError, Usage
 from prewatt.home import Home
 from sim.caller import Caller
@@ -237,6 +238,17 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, lines: tuple[str, ...], wo
     with pytest.raises(BadConfig) as refused:
         check(text, Home(tmp_path))
     assert words in str(refused.value) or words in repr(refused.value.__dict__)
+
+
+def test_gateways_of_one_socket_share_its_widest_limits(tmp_path: Path) -> None:
+    one = 'protocol = "qgdw376"\nhost = "h"\n'
+    text = f'[[gateway]]\nname = "a"\n{one}terminal = "{NAME}"\ncallers_each = 9\nsilence_s = 60\n'
+    text += f'[[gateway]]\nname = "b"\n{one}terminal = "020004661"\ncallers = 9000\n'
+    config = check(text, Home(tmp_path))
+    hubs = Hubs(config, HostTime())
+    first, second = (hubs.of(gateway) for gateway in config.gateway)
+    assert first is second and first._silence_s == 900
+    assert (first.door._limits.total, first.door._limits.each) == (9000, 512)
 
 
 def test_two_gateways_cannot_read_one_terminal(tmp_path: Path) -> None:
