@@ -245,13 +245,20 @@ class Folds:
     def _go_on(
         self, account: str, span: tuple[datetime, datetime], around: Around, touched: dict[int, _Touched], moved: Moved
     ) -> None:
-        """Later periods whose ladders carry this one's energy: the open ones are rewound, the billed ones corrected."""
+        """Later periods that rest on this one's energy: the open ones are rewound, the billed ones corrected.
+
+        A bill rests on what its own book looks back on, whatever book the account has now.
+        """
         book = self._book(account)
-        if book is None or ladder_start(book, span[1]) >= span[1]:
-            return
-        if self._bills:
+        goes_on = book is not None and ladder_start(book, span[1]) < span[1]
+        if self._bills and (goes_on or (account, span[0]) in moved.billed[-1:]):
             later = self._store.read(lambda reader: reader.find(StoredBill, account=account, start__gt=span[0]))
-            moved.billed += [(account, one.start) for one in later if ladder_start(book, one.start) < span[1]]
+            for one in later:
+                own = self._books.get(one.book)
+                if own is None or ladder_start(own, one.start) < span[1]:
+                    moved.billed.append((account, one.start))
+        if not goes_on:
+            return
         for start in sorted(one for one in self.open_of.get(account, {}) if one > span[0]):
             self._carry_on(account, start, around, touched)
 

@@ -16,6 +16,7 @@ from storage.rater import NAME, Rater
 from storage.records import Account, AccountState, Install, OpenPeriod, StoredBill
 from storage.rerate import rerate
 from storage.store import Store
+from storage.unit import Unit
 from storage.writer import Priority
 from tariff import book as books
 from tests.storage.conftest import StillClock
@@ -30,7 +31,7 @@ BOOKS = {"demo": books.load(books.shipped_text("demo"), "demo")}
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(tmp_path, clock=StillClock(), writer="inline", durable=False) as opened:
 
-        def town(unit) -> None:
+        def town(unit: Unit) -> None:
             for number in (1, 2):
                 unit.put(MeterPoint(number, f"M{number}", "", "x", "modbus", "", "", 0, number))
                 unit.put(Account(f"A{number}", "", "residential", "demo", "Asia/Shanghai", "CNY"))
