@@ -36,11 +36,9 @@ class Hubs:
         from ingest.links.dialin import DialIn
         from ingest.links.door import TcpListener
 
-        place = gateway.host, gateway.port or PORTS["qgdw376"]
+        place = _place(gateway)
         if place not in self._made:
-            shared = [
-                other for other in self._config.gateway if (other.host, other.port) == (gateway.host, gateway.port)
-            ]
+            shared = [other for other in self._config.gateway if other.terminal and _place(other) == place]
             silence_s = max(other.silence_s for other in shared)
             limits = _limits(*shared)
             self._made[place] = DialIn(self._clock, TcpListener(), *place, silence_s=silence_s, limits=limits)
@@ -81,6 +79,11 @@ class Hubs:
         place = gateway.host, port
         limits = _limits(gateway)
         return PushLink(self._clock, TcpListener(), *place, gateway=gateway.name, keys=keys, limits=limits)
+
+
+def _place(gateway: Gateway) -> tuple[str, int]:
+    """Where its terminal calls."""
+    return gateway.host, gateway.port or PORTS["qgdw376"]
 
 
 def _limits(*gateways: Gateway) -> "Limits":

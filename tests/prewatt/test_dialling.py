@@ -243,7 +243,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, lines: tuple[str, ...], wo
 def test_gateways_of_one_socket_share_its_widest_limits(tmp_path: Path) -> None:
     one = 'protocol = "qgdw376"\nhost = "h"\n'
     text = f'[[gateway]]\nname = "a"\n{one}terminal = "{NAME}"\ncallers_each = 9\nsilence_s = 60\n'
-    text += f'[[gateway]]\nname = "b"\n{one}terminal = "020004661"\ncallers = 9000\n'
+    text += f'[[gateway]]\nname = "b"\n{one}terminal = "020004661"\nport = 3761\ncallers = 9000\n'
     config = check(text, Home(tmp_path))
     hubs = Hubs(config, HostTime())
     first, second = (hubs.of(gateway) for gateway in config.gateway)
