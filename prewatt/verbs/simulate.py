@@ -1,5 +1,6 @@
 """Run a town on virtual time, with faults, and print what an outside observer saw."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,21 +50,35 @@ def command(
     asked = Scenario(f"seed-{seed}", seed, accounts, days, plan, policy, transport_of(transport, accounts))
     if scenario is not None:
         asked, districts = read(scenario), 1
-    cast = Cast(asked.policy, asked.transport)
+    cast = Cast(asked.policy, asked.transport, warm_up_days=asked.warm_up_days)
     parts = campaign.districts(asked.accounts, asked.days, asked.seed, asked.plan, cast, count=districts)
+    began = time.monotonic()
     with bar() as progress:
         found = campaign.run(parts, processes=processes, progress=lambda at, of: progress("days", at, of))
+    _rate(found["accounts"] * (found["days"] + cast.warm_up_days), time.monotonic() - began)
     code = 0 if found["invariants"] == "ok" else 1
     if code and shrink is not None:
         for part in parts:
             kept = Scenario(
-                f"seed-{part.seed}", part.seed, part.accounts, part.days, part.plan, asked.policy, asked.transport
+                f"seed-{part.seed}",
+                part.seed,
+                part.accounts,
+                part.days,
+                part.plan,
+                asked.policy,
+                asked.transport,
+                warm_up_days=asked.warm_up_days,
             )
             if (path := _kept(kept, shrink, smaller)) is not None:
                 found["scenario"] = str(path)
                 break
     emit(Result("simulate", found, rows="" if code == 0 else "invariants", code=code))
     raise typer.Exit(code)
+
+
+def _rate(lived: int, took_s: float) -> None:
+    """Say how fast it went, on standard error: the result is the same on every machine."""
+    typer.echo(f"{lived:,} account-days lived in {took_s:,.1f} s: {lived / max(took_s, 0.001):,.1f} a second", err=True)
 
 
 def _kept(one: "Scenario", folder: Path, smaller: "Callable[..., Scenario]") -> Path | None:
