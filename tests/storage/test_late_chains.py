@@ -1,5 +1,6 @@
 """A late read of a billed month moves what later months rest on: each bill is corrected on its own period."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ VOLUME: dict[str, Any] = {
 
 
 @pytest.fixture
-def store(tmp_path: Path):
+def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(tmp_path, clock=StillClock(LATER), writer="inline", durable=False) as opened:
         yield opened
 
