@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from storage.records import Payment
+
 PLACES = 6
 LIMIT_MICRO = 10**18  # no single payment is larger: what is, is a mistake in the file
 _DECIMAL = re.compile(r"([+-]?)([0-9]{1,15})(?:\.([0-9]{1,9}))?", re.ASCII)
@@ -17,6 +19,15 @@ class PaymentRefusal:
     reason: str
     detail: str
     line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFile:
+    """One whole, checked file: its hash, its rows in file order and their sum."""
+
+    digest: str
+    payments: tuple[Payment, ...]
+    total_micro: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,10 +193,7 @@ class Engine:
         await self._commit(Priority.BATCH, lambda unit: unit.put(Signal(SEALED, today, world.now)))
 
     async def decide(self, accounts: list[str] | None = None, *, requester: str = "engine") -> DecideReport:
-        """Decide on everybody (or on ``accounts``), and read back the relays that nobody knows.
-
-        A disconnection that a person asks for (``requester``) waits for another person's approval.
-        """
+        """Decide on everybody (or ``accounts``) and read back the unknown; another approves what ``requester`` asks."""
         report = await passes.decide_all(self.store, self.world(), accounts, self._raised, requester=requester)
         await self._back.accounts(report.read_back)
         return report

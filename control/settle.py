@@ -17,10 +17,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from control import assemble, credit, debts, guards, incidents, journal, settings, workorders
-from control.amounts import PaymentRefusal
+from control.amounts import PaymentFile, PaymentRefusal
 from control.assemble import World
 from control.commands import LEFT, Event
-from control.payments.csv import PaymentFile
 from control.policy import Policy
 from control.records import SHADOW_ALL, Action, Case, Service
 from control.signals import PAYMENTS, Signal, TakenFile

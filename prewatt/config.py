@@ -140,6 +140,10 @@ class Payments:
     )
     webhook_secrets: tuple[str, ...] = setting("NAMES of the keys that sign webhooks; two while one is replaced", tuple)
     csv: Columns = setting("columns of payment files, by what they hold", Columns)
+    mpesa_secret: str = setting("NAME of the secret in the address that M-Pesa posts to; none = no M-Pesa", "")
+    mpesa_shortcode: str = setting("our business short code at M-Pesa", "")
+    alipay_key: str = setting("NAME of the secret that holds the platform's public key (PEM); none = no Alipay", "")
+    alipay_app: str = setting("our app_id there", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control.amounts import ChannelReport, PaymentRefusal
 from control.payments import webhook
-from prewatt import frontdesk, secrets
+from prewatt import frontdesk, payhooks, secrets
 from prewatt.actions import actions
 from prewatt.errors import ShellError, Usage, translate
 from prewatt.health import Probe, look, metrics, readiness
@@ -44,6 +44,8 @@ def application(current: Current, probe: Probe) -> Starlette:
         "/readyz": _readyz(current, probe),
         "/metrics": _metrics(current, probe),
         "/v1/payments/webhook": _webhook(current, probe),
+        "/v1/payments/mpesa/{secret}/{kind}": payhooks.mpesa_at(current, probe),
+        "/v1/payments/alipay": payhooks.alipay_at(current, probe),
     }
     routes: list[BaseRoute] = [
         Route(path, _counted(made[path], kind, limiter), methods=[method]) for method, path, _, kind in MACHINES
@@ -78,6 +80,13 @@ MACHINES = (
     ("GET", "/readyz", "nobody asked: tests of progress, no account", "probe"),
     ("GET", "/metrics", "nobody asked: counts, no account", "probe"),
     ("POST", "/v1/payments/webhook", "a live key of `payments.webhook_secrets` signs the raw body", "webhook"),
+    (
+        "POST",
+        "/v1/payments/mpesa/{secret}/{kind}",
+        "the secret that `payments.mpesa_secret` names, in the path",
+        "webhook",
+    ),
+    ("POST", "/v1/payments/alipay", "RSA2 by the public key that `payments.alipay_key` names", "webhook"),
 )
 """Endpoints for machines: method, path, what it asks of them, and the kind by which requests are counted."""
 
@@ -121,22 +130,12 @@ def _metrics(current: Current, probe: Probe) -> Endpoint:
     return serve
 
 
-async def _body(request: Request, limit: int) -> bytes | None:
-    """The raw body, None when it is longer than ``limit``; no more than that is ever held."""
-    held = bytearray()
-    async for chunk in request.stream():
-        held += chunk
-        if len(held) > limit:
-            return None
-    return bytes(held)
-
-
 def _webhook(current: Current, probe: Probe) -> Endpoint:
     async def receive(request: Request) -> Response:
         """One payment: 200 only after its commit, the same answer to a replay; a refusal says why in one word."""
         shell = current()
         try:
-            body = await _body(request, webhook.BODY_LIMIT)
+            body = await payhooks.body_of(request, webhook.BODY_LIMIT)
         except ClientDisconnect:
             return Response(status_code=400)
         taken = webhook.accept(
@@ -191,7 +190,7 @@ def _keys(shell: Shell) -> list[bytes]:
 def _local(current: Current, probe: Probe) -> Endpoint:
     async def do(request: Request) -> Response:
         """Run one action; the answer is JSON lines: progress, then one result or one error."""
-        body = await _body(request, LOCAL_LIMIT)
+        body = await payhooks.body_of(request, LOCAL_LIMIT)
         try:
             asked = json.loads(body or b"")
             name, args, actor = request.path_params["action"], dict(asked["args"]), str(asked["actor"])

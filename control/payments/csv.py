@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from control.amounts import PaymentRefusal, micro
+from control.amounts import PaymentFile, PaymentRefusal, micro
 from control.ports import PaymentChannel
 from storage.records import Payment
 
@@ -40,15 +40,6 @@ class Columns:
     totals: bool = True
     totals_word: str = "TOTAL"
     words: Mapping[str, str] = field(default_factory=dict)  # the bank's word -> posted | pending | failed | reversed
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentFile:
-    """One whole, checked file: its hash, its rows in file order and their sum."""
-
-    digest: str
-    payments: tuple[Payment, ...]
-    total_micro: int
 
 
 def accept(

@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from control.amounts import PaymentRefusal
+from control.amounts import PaymentFile, PaymentRefusal
+from control.payments import camt
 from control.payments import channels as payment_channels
-from control.payments.csv import PaymentFile, accept
+from control.payments.csv import accept
 from control.settle import PaymentResult, settle, settle_file
 from control.settle import match as matched
 from control.tallies import assert_reconciled
@@ -28,7 +29,12 @@ async def take(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     columns = shell.config.payments.csv
     columns = replace(columns, default_currency=columns.default_currency or shell.config.site.currency)
     channel = str(args.get("channel") or "csv")
-    read = accept(path.read_bytes(), columns, shell.clock.now(), channel=channel)
+    data, now = path.read_bytes(), shell.clock.now()
+    if data.lstrip()[:1] == b"<":
+        channel = str(args.get("channel") or camt.PAYMENTS.name)
+        read = camt.accept(data, now, channel=channel, zone=shell.config.site.zone)
+    else:
+        read = accept(data, columns, now, channel=channel)
     if isinstance(read, PaymentRefusal):
         raise _refused(read, path)
     engine = shell.engine

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from prewatt.console.entry import who
 from prewatt.console.viewer import HEADERS, STALE_FORM, THEMES, Console, form, keep, refusal
 from prewatt.console.words import LANGUAGES
 from prewatt.errors import translate
@@ -64,7 +63,7 @@ async def _act(console: Console, request: Request, kind: str, subject: str, back
     words = console.words(request)
     asked = {kind: subject, **{name: given[name] for name in act.fields if given.get(name)}, **act.fixed}
     try:
-        await console.source.do(act.action, asked, who(console, request).name)
+        await console.source.do(act.action, asked, console.who(request).name)
         message = words.say("account.done", what=words.say(act.word).rstrip("…"))
     except Exception as error:
         known = translate(error)

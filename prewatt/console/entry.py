@@ -1,85 +1,32 @@
-"""A request and the right that its endpoint wants go in; who asks, or the refusal, comes out; and the login's pages.
-
-A session is a signed cookie: user, when it began, the user's generation. It ends after ``SESSION_H``, at a logout, with
-a changed password and when the user is disabled, because each of these raises the generation.
-"""
+"""A request and the right that its endpoint wants go in; its refusal comes out, or nothing; and the login's pages."""
 
 import asyncio
-import hmac
 import time
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from prewatt.console.session import COOKIE, seal
+from prewatt.console.viewer import HEADERS, STALE_FORM, Console, form, keep, refusal
 from prewatt.errors import ShellError, Usage
-from prewatt.people import NAME, User
-from prewatt.roles import EVERYBODY, may
+from prewatt.people import NAME
+from prewatt.roles import may
 
-if TYPE_CHECKING:
-    from prewatt.console.viewer import Console
-
-COOKIE = "login"
-SESSION_H = 12
 OPEN = ""
 """The right of the login's own pages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who asks, as the audit names them, with their roles; ``must_change``: their password first."""
-
-    name: str
-    roles: frozenset[str]
-    must_change: bool = False
-
-
-NOBODY = Person("", frozenset())
-HOUSE = Person("console", EVERYBODY)
-"""Whoever sits before a console that has no users: the demo's, in the process that shows it."""
-
-
-def seal(key: bytes, user: User, now: datetime) -> str:
-    """The cookie of a session that begins now."""
-    body = f"{user.name}|{now.replace(microsecond=0).isoformat()}|{user.generation}"
-    return f"{body}|{_sign(key, body)}"
-
-
-def who(console: "Console", request: Request) -> Person:
-    """The person of the session; nobody where it is forged, over, or its user's rights have ended."""
-    if console.people is None:
-        return HOUSE
-    body, _, signed = request.cookies.get(COOKIE, "").rpartition("|")
-    if not body or not hmac.compare_digest(_sign(console.key, body).encode(), signed.encode()):
-        return NOBODY
-    name, began, generation = body.split("|")
-    user = console.people.everybody().get(name)
-    age = console.source.now - datetime.fromisoformat(began)
-    if user is None or user.disabled or str(user.generation) != generation:
-        return NOBODY
-    if not -timedelta(minutes=5) <= age < timedelta(hours=SESSION_H):
-        return NOBODY
-    return Person(user.name, frozenset(user.roles), user.must_change)
-
-
-def _sign(key: bytes, body: str) -> str:
-    return hmac.new(key, f"login|{body}".encode(), "sha256").hexdigest()
-
-
-def gate(console: "Console", request: Request, right: str, kind: str) -> Response | None:
+def gate(console: Console, request: Request, right: str, kind: str) -> Response | None:
     """Why this request is not served: too many of them, nobody logged in, not their role; None when it is."""
-    from prewatt.console.viewer import HEADERS, refusal
-
     address = request.client.host if request.client else ""
     wait = console.limiter.wait_s(kind, address, time.monotonic())
     if wait:
         return _later(wait)
     if right == OPEN:
         return None
-    person = who(console, request)
+    person = console.who(request)
     if not person.roles or person.must_change:
         if request.method == "GET" and kind == "look" and "x-part" not in request.headers:
             back = urlencode({"back": request.url.path})
@@ -92,20 +39,18 @@ def gate(console: "Console", request: Request, right: str, kind: str) -> Respons
 
 
 def _later(wait_s: int) -> Response:
-    from prewatt.console.viewer import refusal
-
     response = refusal(f"refused: too many requests; try: again in {wait_s} s", 429)
     response.headers["Retry-After"] = str(wait_s)
     return response
 
 
-async def show(console: "Console", request: Request) -> Response:
+async def show(console: Console, request: Request) -> Response:
     """The page that asks for name and password, or for a new password."""
     return _page(console, request, "")
 
 
-def _page(console: "Console", request: Request, said: str, status: int = 200) -> Response:
-    person = who(console, request)
+def _page(console: Console, request: Request, said: str, status: int = 200) -> Response:
+    person = console.who(request)
     changing = request.url.path.endswith("/password") and bool(person.roles)
     empty = console.people is not None and not console.people.everybody()
     values = {"changing": changing, "said": said or ("login.nobody" if empty else ""), "back": _back(console, request)}
@@ -114,16 +59,14 @@ def _page(console: "Console", request: Request, said: str, status: int = 200) ->
     return response
 
 
-def _back(console: "Console", request: Request) -> str:
+def _back(console: Console, request: Request) -> str:
     path = request.query_params.get("back", "")
     inside = path.startswith(f"{console.root}/") and not any(bad in path for bad in ("//", "\\", "\r", "\n"))
     return path if inside else console.url("")
 
 
-async def enter(console: "Console", request: Request) -> Response:
+async def enter(console: Console, request: Request) -> Response:
     """Name and password in, a session out; wrong ones cost the same time whatever was wrong."""
-    from prewatt.console.viewer import HEADERS, STALE_FORM, form, keep, refusal
-
     given = await form(request)
     if not console.trusts(request, given.get("csrf", "")):
         return refusal(STALE_FORM, 403)
@@ -143,13 +86,11 @@ async def enter(console: "Console", request: Request) -> Response:
     return response
 
 
-async def leave(console: "Console", request: Request) -> Response:
+async def leave(console: Console, request: Request) -> Response:
     """End every session of this user."""
-    from prewatt.console.viewer import HEADERS, STALE_FORM, form, refusal
-
     if not console.trusts(request, (await form(request)).get("csrf", "")):
         return refusal(STALE_FORM, 403)
-    person = who(console, request)
+    person = console.who(request)
     user = console.people.everybody().get(person.name) if console.people is not None else None
     if user is not None and console.people is not None:
         console.people.put(replace(user, generation=user.generation + 1))
@@ -158,11 +99,9 @@ async def leave(console: "Console", request: Request) -> Response:
     return response
 
 
-async def renew(console: "Console", request: Request) -> Response:
+async def renew(console: Console, request: Request) -> Response:
     """A password of one's own; the old one is asked for again, and every other session ends."""
-    from prewatt.console.viewer import HEADERS, STALE_FORM, form, keep, refusal
-
-    given, person, people = await form(request), who(console, request), console.people
+    given, person, people = await form(request), console.who(request), console.people
     if not console.trusts(request, given.get("csrf", "")):
         return refusal(STALE_FORM, 403)
     if people is None or not person.roles:

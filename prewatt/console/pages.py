@@ -14,7 +14,6 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from control.tiles import TILES
 from prewatt.console import account, board, lists, live
-from prewatt.console.entry import who
 from prewatt.console.viewer import HEADERS, Console, refusal
 from prewatt.console.views import AccountPage, AttentionRow
 from prewatt.console.words import sign
@@ -113,7 +112,7 @@ async def explain(console: Console, request: Request) -> Response:
     found: Mapping[str, Any] = {}
     message = ""
     try:
-        found = await console.source.do("explain", {"account": view.account}, who(console, request).name)
+        found = await console.source.do("explain", {"account": view.account}, console.who(request).name)
     except Exception as error:
         known = translate(error)
         if known is None:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from prewatt.console import entry, render
+from prewatt.console import render, session
 from prewatt.console.live import Watch
 from prewatt.console.source import Source
 from prewatt.console.views import Frame
@@ -54,8 +54,12 @@ class Console:
 
     def csrf(self, request: Request) -> str:
         """The token of this browser and login: an HMAC of its cookies."""
-        both = f"{session(request)}|{request.cookies.get(entry.COOKIE, '')}"
+        both = f"{browser(request)}|{request.cookies.get(session.COOKIE, '')}"
         return hmac.new(self.key, both.encode(), "sha256").hexdigest()
+
+    def who(self, request: Request) -> session.Person:
+        """The person whose session this is."""
+        return session.holder(request.cookies.get(session.COOKIE, ""), self.people, self.key, self.source.now)
 
     def trusts(self, request: Request, token: str) -> bool:
         """Whether a form came from a page that this console drew for this browser."""
@@ -75,7 +79,7 @@ class Console:
 
     def draw(self, request: Request, template: str, frame: Frame, page: str, **values: Any) -> HTMLResponse:
         """One page in the viewer's language and theme."""
-        person = entry.who(self, request)
+        person = self.who(request)
         text = render.page(
             template,
             **self._shared(request),
@@ -91,7 +95,7 @@ class Console:
         )
         response = HTMLResponse(text, headers=HEADERS)
         if "session" not in request.cookies:
-            keep(response, "session", session(request))
+            keep(response, "session", browser(request))
         return response
 
     def draw_bare(self, request: Request, template: str, **values: Any) -> HTMLResponse:
@@ -99,7 +103,7 @@ class Console:
         text = render.page(template, **self._shared(request), site=self.source.site, **values)
         response = HTMLResponse(text, headers=HEADERS)
         if "session" not in request.cookies:
-            keep(response, "session", session(request))
+            keep(response, "session", browser(request))
         return response
 
     def _shared(self, request: Request) -> dict[str, Any]:
@@ -124,7 +128,7 @@ def fingerprint(name: str) -> str:
     return sha256(resources.files("prewatt.console").joinpath("static", name).read_bytes()).hexdigest()[:10]
 
 
-def session(request: Request) -> str:
+def browser(request: Request) -> str:
     """This browser's session id: its cookie, or a fresh one that this response sets."""
     if "session" in request.cookies:
         return request.cookies["session"]

@@ -17,9 +17,12 @@ COLUMNS = ("at", "channel", "external_id", "account", "amount", "currency", "sta
 @group.command("import")
 def import_payments(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="CSV: id,account,amount,at and what [payments.csv] names.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="CSV (id,account,amount,paid_at, or as [payments.csv] names), or camt.053/054."
+        ),
     ],
-    channel: Annotated[str, typer.Option(help="Name of the channel that the file came from.")] = "csv",
+    channel: Annotated[str, typer.Option(help="Channel that the file came from; else csv or camt.")] = "",
     home: HomeOption = None,
     output: FormOption = None,
 ) -> None:
@@ -41,6 +44,39 @@ def reconciled(
     from prewatt.doing import do
 
     emit(Result("payments reconciled", do(home, "payments.reconciled", channel=channel, by=by)))
+
+
+@group.command("match")
+def match(
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
+    ident: Annotated[str, typer.Argument(metavar="ID", help="The payment's id there.")],
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT")],
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Give an unmatched payment to its account; supply comes back where that lifts it."""
+    from prewatt.doing import do
+
+    emit(Result("payments match", do(home, "payments.match", channel=channel, id=ident, account=account)))
+
+
+@group.command("reverse")
+def reverse(
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
+    ident: Annotated[str, typer.Argument(metavar="ID", help="The payment's id there.")],
+    reason: Annotated[str, typer.Option(help="Why; the audit chain keeps it.")],
+    amount: Annotated[str, typer.Option(help="Only so much of it; else all.")] = "",
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Give a posted payment back; what is on stays on, with every notice before it could be cut."""
+    from prewatt.doing import do
+
+    emit(
+        Result(
+            "payments reverse", do(home, "payments.reverse", channel=channel, id=ident, amount=amount, reason=reason)
+        )
+    )
 
 
 @group.command("list")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from control import commands, fences, guards, journal, settle
-from control.amounts import PaymentRefusal
+from control.amounts import PaymentFile, PaymentRefusal
 from control.assemble import case
 from control.commands import Event
-from control.payments.csv import Columns, PaymentFile, accept
+from control.payments.csv import Columns, accept
 from control.records import Action, Command, CommandState, Evidence, Incident, Service, Wanted, WorkOrder
 from control.settle import PaymentResult
 from ingest.records import RelayState

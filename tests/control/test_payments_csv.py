@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.amounts import PaymentRefusal
-from control.payments.csv import Columns, PaymentFile, accept
+from control.amounts import PaymentFile, PaymentRefusal
+from control.payments.csv import Columns, accept
 
 NOW = datetime(2024, 5, 2, 1, 0)
 GOOD = """id,account,amount,currency,paid_at

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from control.records import Command, CommandState
 from prewatt import people as keeping
 from prewatt.actions import actions
-from prewatt.console import app, entry
+from prewatt.console import app, entry, session
 from prewatt.console.acts import ACTS
 from prewatt.errors import BadConfig, Usage
 from prewatt.people import People, User, matches, named, roles_of, scrypt
@@ -140,7 +140,7 @@ def test_a_wrong_password_and_an_unknown_name_are_refused_alike(lived: Lived, pe
     for name, password in (("viewer", "not the password"), ("nobody", PASSWORD), ("VIEWER|x", PASSWORD)):
         token = csrf(client, "/login")
         answer = client.post("/login", data={"csrf": token, "name": name, "password": password})
-        assert answer.status_code == 403 and entry.COOKIE not in client.cookies
+        assert answer.status_code == 403 and session.COOKIE not in client.cookies
         said.add(re.sub(r'value="[0-9a-f]{64}"', "", answer.text))
     assert len(said) == 1
 
@@ -148,20 +148,20 @@ def test_a_wrong_password_and_an_unknown_name_are_refused_alike(lived: Lived, pe
 def test_a_forged_old_or_ended_session_is_nobodys(lived: Lived, people: People) -> None:
     user, now = people.everybody()["operator"], lived.source.now
     client = browser(lived, people)
-    right = entry.seal(KEY, user, now)
+    right = session.seal(KEY, user, now)
     wrong = {
-        "another key": entry.seal(b"x" * 32, user, now),
+        "another key": session.seal(b"x" * 32, user, now),
         "another name": right.replace("operator", "approver"),
-        "too old": entry.seal(KEY, user, now - timedelta(hours=entry.SESSION_H)),
-        "of the future": entry.seal(KEY, user, now + timedelta(hours=1)),
-        "an ended generation": entry.seal(KEY, replace(user, generation=0), now),
-        "nobody's": entry.seal(KEY, replace(user, name="ghost"), now),
+        "too old": session.seal(KEY, user, now - timedelta(hours=session.SESSION_H)),
+        "of the future": session.seal(KEY, user, now + timedelta(hours=1)),
+        "an ended generation": session.seal(KEY, replace(user, generation=0), now),
+        "nobody's": session.seal(KEY, replace(user, name="ghost"), now),
         "garbage": "a|b",
     }
     for what, cookie in wrong.items():
-        client.cookies.set(entry.COOKIE, cookie)
+        client.cookies.set(session.COOKIE, cookie)
         assert client.get("/accounts").headers.get("location", "").startswith("/login"), what
-    client.cookies.set(entry.COOKIE, right)
+    client.cookies.set(session.COOKIE, right)
     assert client.get("/accounts").status_code == 200
     people.put(replace(user, disabled=True))
     assert client.get("/accounts").status_code == 303
