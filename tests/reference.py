@@ -28,12 +28,20 @@ def plugins(folder: str, title: str, lead: str) -> str:
 
 
 def drivers() -> str:
-    """Every meter driver."""
-    return plugins(
-        "ingest/drivers",
-        "Meter drivers",
-        "One file per meter model in `ingest/drivers/`, with its example frames; `prewatt meters profiles` lists them.",
+    """Every meter driver, with what it is proven on and whether its relay may be driven."""
+    from ingest.drivers import drivers as installed
+
+    lead = (
+        "One file per meter model in `ingest/drivers/`, with its example frames; `prewatt meters profiles` lists them."
     )
+    head = ["# Meter drivers", "", lead, "", "| file | what it is | relay | proven on |", "|---|---|---|---|"]
+    rows = [
+        f"| `{name}` | {sentences(ROOT / 'ingest/drivers' / f'{name}.py')} | {'yes' if known.switchable else 'no'} | "
+        + known.proven.replace("|", "\\|")
+        + " |"
+        for name, known in sorted(installed().items())
+    ]
+    return "\n".join([*head, *rows, ""])
 
 
 def pushes() -> str:

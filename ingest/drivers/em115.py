@@ -27,5 +27,5 @@ DRIVER = ModbusDriver(
     max_power_w=25_000,
     most_registers=40,
     examples=(Example("0401600002", "040442f6e979", Quantity.IMPORT, 123_456, "made here"),),
-    source="Fineco EM115 protocol; how the key is made was not read",
+    source="Fineco EM115 protocol; the one public key function stands in an AGPL program: not taken over",
 )
