@@ -1,14 +1,16 @@
 """What a reading verb asks of the field goes in; calls, the route record, punctuality, outages or orders come out."""
 
+from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from control import accuracy, calls, entries, outages
-from control.fieldbook import STANDING, Outage, Route
+from control.fieldbook import STANDING, Entry, Outage, Route
 from control.records import WorkOrder
 from control.workorders import OPEN_STATES
+from ingest.records import Finding
 from prewatt.errors import Usage
 from prewatt.listing import outage_row
 from prewatt.lookup import config_of, known
@@ -195,3 +197,34 @@ def raw_rows(option: Path | None, since: str, until: str, *, meter: str, limit: 
         shown |= {"meter": visit.meter, "slot_end": visit.slot_end, "model": visit.model, "profile": visit.profile}
         rows.append({**shown, "registers": {c.name.lower(): v for c, v in now.items()}, "pairs": pairs})
     return rows, len(found)
+
+
+def device_rows(option: Path | None, since: str, until: str) -> Row:
+    """Devices that have a key or sent something, how their messages were taken, and refusals by code."""
+    with reading(config_of(option)) as shell:
+        broker = shell.config.broker
+        low, high = instants(span(since, until, shell.clock.now()), shell.config.site.zone)
+
+        def look(reader: Reader) -> tuple[list[Entry], list[Finding]]:
+            return (
+                reader.find(Entry, received__ge=low, received__lt=high, order=("device", "seq")),
+                reader.find(Finding, gateway="mqtt", at__ge=low, at__lt=high),
+            )
+
+        taken, found = shell.store.read(look)
+    rows = []
+    for device in sorted({*broker.devices, *(row.device for row in taken)}):
+        own = [row for row in taken if row.device == device]
+        statuses = Counter(row.status for row in own)
+        rows.append(
+            {
+                "device": device,
+                "key": "signs" if device in broker.devices else "unsigned" if broker.unsigned else "refused",
+                "retiring": device in broker.retiring,
+                "messages": len(own),
+                **{word: statuses[word] for word in ("accepted", "held", "refused")},
+                "last_seq": own[-1].seq if own else None,
+                "last": max((row.received for row in own), default=None),
+            }
+        )
+    return {"devices": rows, "findings": dict(sorted(Counter(row.code for row in found).items()))}

@@ -219,11 +219,12 @@ def test_a_suspect_read_that_a_person_confirms_is_billed(rig: Rig) -> None:
         await engine.rate()
 
     play(rig, read())
-    rig.put(WorkOrder("w1", "A1", "M1", "spike", "open", NOW))
+    (order,) = rig.find(WorkOrder)
+    assert (order.kind, order.account) == ("spike", "A1")
     billable = [row for row in rig.store.intervals(NOW - DAY, NOW, [1]).to_pylist() if not row["flags"] & 2]
     assert sum(row["energy_wh"] for row in billable) == 400
-    told = send(rig, message(1, "resolve", order="w1", outcome="confirmed"), engine=engine)
-    again = send(rig, message(1, "resolve", order="w1", outcome="confirmed"), engine=engine)
+    told = send(rig, message(1, "resolve", order=order.order, outcome="confirmed"), engine=engine)
+    again = send(rig, message(1, "resolve", order=order.order, outcome="confirmed"), engine=engine)
     assert (told[0].status, again[0].status) == ("accepted", "duplicate")
     energy = rig.store.intervals(NOW - DAY, NOW, [1]).to_pylist()
     assert sum(row["energy_wh"] for row in energy if not row["flags"] & 2) == 8_000_400

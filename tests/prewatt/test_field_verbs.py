@@ -156,3 +156,26 @@ def test_raw_frames_are_listed_and_a_dry_run_stores_nothing(home: Path, sites: P
     done = run("raw", "redecode", "--dry-run", *span).json
     assert (done["visits"], done["corrected"]) == (1, 0)
     assert done["refused"] == [{"meter": "M1", "reason": "no such meter, or no driver of its model"}]
+
+
+def test_devices_and_what_was_refused_of_them_are_listed(home: Path, run: Run) -> None:
+    with (home / "prewatt.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[broker]\ndevices = {A7 = "a7-new", C1 = "c1"}\nretiring = {A7 = "a7-old"}\n')
+    at = datetime(2026, 3, 10, 2)
+    write(
+        home, Entry("A7", "m-1", 1, "read", at, at, "x", "accepted"), Entry("B2", "m-1", 9, "read", at, at, "x", "held")
+    )
+    with Store.open(home, TABLES, clock=host_clock()) as store:
+        store.write(Priority.BATCH, lambda unit: unit.add(Finding("handheld_bad_signature", at, "", "mqtt", "A7")))
+    found = run("handhelds", "list", "--from", "2026-03-01", "--to", "2026-04-01", "-o", "json").json
+    assert [(row["device"], row["key"], row["retiring"], row["accepted"], row["held"]) for row in found["devices"]] == [
+        ("A7", "signs", True, 1, 0), ("B2", "refused", False, 0, 1), ("C1", "signs", False, 0, 0),
+    ]  # fmt: skip
+    assert found["findings"] == {"handheld_bad_signature": 1}
+
+
+def test_the_schema_is_printed_as_it_is_published(run: Run) -> None:
+    document = run("handhelds", "schema", "-o", "json").json["document"]
+    assert document["asyncapi"] == "3.0.0" and set(document["channels"]) >= {"confirm", "outage", "reply"}
+    shown = run("handhelds", "schema")
+    assert shown.code == 0 and '"asyncapi": "3.0.0"' in shown.out.replace('":"', '": "')
