@@ -233,6 +233,7 @@ class Engine:
         world = self.world()
         reconcile.overdue(unit, world)
         reconcile.unseen(unit, world)
+        reconcile.silence(unit, world)
         outagedesk.sweep(unit, world)
         watchfile.copy(unit, self.store.home, world.now)
         unit.put(Signal(signals.HEARTBEAT, "ok", world.now))

@@ -13,6 +13,7 @@ from control.canonical import content_id
 from control.commands import Event
 from control.records import Action, Command, CommandState, Evidence, Hold, Service, Wanted, WorkOrder
 from control.settings import CONNECT_REASON_WRONG
+from control.signals import HEARTBEAT, Signal
 from control.workorders import OPEN_STATES
 from ingest.records import MeterPoint, RelayState
 from storage.records import Account, Install, Posting
@@ -21,6 +22,7 @@ from storage.unit import Reader, Unit
 EMERGENCY = -1  # before every other command
 UNREACHED = frozenset({"unreachable", "no_link", "no_route"})
 DARK_LOOKBACK = timedelta(days=2)
+SILENT = timedelta(minutes=15)  # between two heartbeats of the sweep; the watchdog alarms at the same age
 
 
 def suspects(reader: Reader) -> list[str]:
@@ -71,6 +73,18 @@ def _gateway_order(unit: Unit, gateway: str, group: list[Command], world: World)
     detail = f"{len(group)} paid accounts wait behind it: {', '.join(command.account for command in group[:20])}"
     unit.put(WorkOrder(key, "", gateway, "reconnect", "open", world.now, due=due, cause=cause, detail=detail))
     unit.event("work_order", world.now, order=key, kind="reconnect", cause=cause, gateway=gateway)
+
+
+def silence(unit: Unit, world: World) -> None:
+    """A pause that nobody planned (host down, disk full, disk read-only) is told in words once it is over."""
+    beat = unit.get(Signal, HEARTBEAT)
+    if beat is None or world.now - beat.at <= SILENT:
+        return
+    detail = (
+        f"nothing ran from {beat.at.isoformat()}Z to {world.now.isoformat()}Z: what had left is read back, "
+        "what was acknowledged stands; look at disk and log of that time"
+    )
+    incidents.file(unit, "engine_was_silent", world.now, cause=beat.at.isoformat(), detail=detail)
 
 
 def unseen(unit: Unit, world: World) -> int:

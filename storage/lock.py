@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from storage.errors import StoreLocked
+from storage.errors import StoreFailed, StoreLocked
 
 LOCK_FILE = "lock"
 
@@ -13,9 +13,15 @@ class HomeLock:
     """Held from construction to ``release``; the kernel frees it when the process dies, however it dies."""
 
     def __init__(self, home: Path) -> None:
-        """Take the lock; StoreLocked names the process that has it."""
+        """Take the lock; StoreLocked names the process that has it, StoreFailed says why the home takes nothing."""
         self._path = home / LOCK_FILE
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreFailed(
+                f"{home} cannot be written ({error.strerror}): mount its disk for writing, then start again; "
+                "nothing of this was acknowledged"
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
