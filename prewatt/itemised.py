@@ -163,6 +163,7 @@ def _step(step: Step) -> Row:
         "limits_kwh": list(step.limits_kwh),
         "version": step.version,
         "book_hash": step.book_hash,
+        "jump": step.jump,
     }
 
 

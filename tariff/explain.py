@@ -29,6 +29,7 @@ class Step:
     """Why one slot cost what it did on one line. Times naive; ``start`` is UTC and ``local`` the book's wall clock.
 
     ``position_kwh`` is where the ladder stood after the slot, ``amount`` the exact charge before the line's rounding.
+    ``jump`` says, in a slot in which a class ladder changes its class, that kWh of other slots are priced anew here.
     """
 
     start: datetime
@@ -46,6 +47,7 @@ class Step:
     book: str
     book_hash: str
     source: Mapping[str, str]
+    jump: str = ""
 
 
 def steps(
@@ -114,6 +116,7 @@ def _slot(plan: Plan, before: State, after: State, slot: int) -> Iterator[Step]:
     version = book.versions[int(calendar.version[slot])]
     for component in dict.fromkeys(stream.component for stream in plan.streams):
         earlier = {(one.version, one.period, one.tier): one for one in energy_lines(plan, before, component)}
+        jump = "; ".join(_jumps(plan, before, after, component, slot))
         for now in energy_lines(plan, after, component):
             then = earlier[(now.version, now.period, now.tier)]
             wh, charge = now.wh[0] - then.wh[0], now.exact[0] - then.exact[0]
@@ -136,6 +139,28 @@ def _slot(plan: Plan, before: State, after: State, slot: int) -> Iterator[Step]:
                 book=book.name,
                 book_hash=book.hash,
                 source=dict(version.source) or dict(book.source),
+                jump=jump,
+            )
+
+
+def _jumps(plan: Plan, before: State, after: State, component: str, slot: int) -> Iterator[str]:
+    """What a slot tells of each class ladder of the component whose class it changes."""
+    for index, stream in enumerate(plan.streams):
+        own = slot if stream.columns is None else int(np.searchsorted(stream.columns, slot))
+        first = stream.component == component and stream.klass == 0 and stream.tops.shape[1] > 0
+        if not first or (stream.columns is not None and (own == len(stream.columns) or stream.columns[own] != slot)):
+            continue
+        fresh = before.resets[index] is not None and int(stream.reset[own]) != before.resets[index]
+        begin, end = 0 if fresh else int(before.position[0, index]), int(after.position[0, index])
+        tops = stream.tops[int(stream.cell[own])].tolist()
+        old, new = (sum(total > top for top in tops) for total in (begin, end))
+        if old != new:
+            limit = tops[max(old, new) - 1]
+            way = "passes" if new > old else "falls back to"
+            span = stream.ladder.reset if stream.ladder is not None else "bill"
+            yield (
+                f"the total of the {span} {way} {_text(limit, 3)} kWh here: "
+                f"all its kWh of this bill are priced anew, by class {new + 1} instead of {old + 1}"
             )
 
 

@@ -21,6 +21,7 @@ STEPS = (
     "amount",
     "position_kwh",
     "version",
+    "jump",
 )
 LINES = ("id", "version", "period", "tier", "quantity", "unit", "price", "amount", "slots", "exact")
 
