@@ -9,7 +9,8 @@ is not in use and are counted in ``asides``.
 import asyncio
 import contextlib
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from ingest.errors import LinkClosed, WireRefusal
 from ingest.ports import Stream, Transport
@@ -18,19 +19,20 @@ from ingest.wire.security import Security
 from ingest.wire.wrapper import Reader, encode
 
 READ_LIMIT = 65536
-MAX_WAITING = 32
-"""Frames kept for one device that nobody has looked at yet; more are dropped and counted."""
+Outcome = Answer | bytes | WireRefusal | TimeoutError
+"""What waiting for a device ends with; bytes: they must be sent to it first."""
 
 
 @dataclass(slots=True)
 class Device:
-    """One logical device on one connection: its dialogue and what has arrived for it while a request is under way."""
+    """One logical device on one connection: its dialogue, and who waits for its answer until when (``ends``)."""
 
     unit: int
     client: int
     dialogue: Dialogue
-    inbox: asyncio.Queue[bytes | LinkClosed] = field(default_factory=asyncio.Queue)
-    asking: bool = False
+    done: "asyncio.Future[Outcome] | None" = None
+    ends: float = 0.0
+    timeout_s: float = 0.0
 
 
 class Concentrator:
@@ -45,12 +47,15 @@ class Concentrator:
         self._port = port
         self._connect_timeout_s = connect_timeout_s
         self._stream: Stream | None = None
+        self._write_now: Callable[[bytes], None] | None = None  # of a stream that makes no writer wait
         self._pump_task: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[None] | None = None
         self._clients: set[int] = set()
         self._devices: dict[tuple[int, int], Device] = {}
         self._slots = asyncio.Semaphore(most)
         self._heard = 0
+        self._out: list[bytes] = []
+        self._bell: asyncio.TimerHandle | None = None
         self.generation = 0
         self.asides: Counter[str] = Counter()
 
@@ -85,7 +90,6 @@ class Concentrator:
             if stream is None or not self.carries(device):
                 raise WireRefusal("closed", f"{self._host}:{self._port} was reopened meanwhile")
             heard = self._heard
-            device.asking = True
             done = False
             try:
                 answer = await self._exchange(stream, device, apdu, timeout_s)
@@ -99,33 +103,71 @@ class Concentrator:
                 self._drop(stream, "closed")
                 raise WireRefusal("closed", str(error)) from error
             finally:
-                device.asking = False
+                device.done = None
                 if not done:
                     device.dialogue.give_up()
 
     async def _exchange(self, stream: Stream, device: Device, apdu: bytes, timeout_s: float) -> Answer:
+        """Send and wait; what must be sent for the next block leaves from here where the stream makes a writer wait."""
         loop = asyncio.get_running_loop()
-        while not device.inbox.empty():
-            device.inbox.get_nowait()
-        async with asyncio.timeout(timeout_s) as limit:
-            await stream.write(encode(device.client, device.unit, apdu))
-            while True:
-                payload = await device.inbox.get()
-                if isinstance(payload, LinkClosed):
-                    raise WireRefusal("closed", str(payload))
-                step = device.dialogue.receive(payload)
-                if step.answer is not None:
-                    return step.answer
-                if step.aside:
-                    self.asides[step.aside] += 1
-                if step.send:
-                    limit.reschedule(loop.time() + timeout_s)
-                    await stream.write(encode(device.client, device.unit, step.send))
+        device.timeout_s, frame = timeout_s, encode(device.client, device.unit, apdu)
+        while True:
+            done: asyncio.Future[Outcome] = loop.create_future()
+            device.done = done
+            device.ends = loop.time() + timeout_s
+            if self._bell is None or device.ends < self._bell.when():
+                self._set_bell(device.ends)
+            if self._write_now is not None:
+                self._send(frame)
+            else:
+                async with asyncio.timeout(timeout_s):
+                    await stream.write(frame)
+            found = await done
+            if isinstance(found, WireRefusal | TimeoutError):
+                raise found
+            if not isinstance(found, bytes):
+                return found
+            frame = encode(device.client, device.unit, found)
+
+    def _send(self, frame: bytes) -> None:
+        """Write with all that is asked in this turn of the loop."""
+        self._out.append(frame)
+        if len(self._out) == 1:
+            asyncio.get_running_loop().call_soon(self._flush, self._stream)
+
+    def _flush(self, stream: Stream | None) -> None:
+        data, self._out = b"".join(self._out), []
+        if self._write_now is not None and stream is self._stream:  # else closed meanwhile: who waited knows
+            self._write_now(data)
+
+    def _set_bell(self, at: float) -> None:
+        """One timer for all that wait, set to the earliest end."""
+        if self._bell is not None:
+            self._bell.cancel()
+        self._bell = asyncio.get_running_loop().call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        """Somebody's time may be over; then the bell is set for the next one."""
+        self._bell = None
+        now = asyncio.get_running_loop().time()
+        ends: list[float] = []
+        for device in self._devices.values():
+            if device.done is None or device.done.done():
+                continue
+            if device.ends <= now:
+                device.done.set_result(TimeoutError())
+            else:
+                ends.append(device.ends)
+        if ends:
+            self._set_bell(min(ends))
 
     async def close(self) -> None:
         """Close, and let the reading task end."""
         pump = self._pump_task
         self._drop(self._stream, "closed")
+        if self._bell is not None:
+            self._bell.cancel()
+            self._bell = None
         if pump is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await pump
@@ -149,6 +191,8 @@ class Concentrator:
         async with asyncio.timeout(self._connect_timeout_s):
             stream = await self._transport.connect(self._host, self._port)
         self._stream = stream
+        self._write_now = getattr(stream, "send", None)
+        self._out = []
         self._devices = {}
         self.generation += 1
         self._pump_task = asyncio.get_running_loop().create_task(self._pump(stream))
@@ -169,12 +213,24 @@ class Concentrator:
         self._drop(stream, reason)
 
     def _route(self, device: Device | None, payload: bytes) -> None:
-        if device is None or not device.asking:
+        """Let the device's dialogue judge what arrived, and wake who waits when that was the answer."""
+        if device is None or (done := device.done) is None or done.done():
             self.asides["unasked"] += 1
-        elif device.inbox.qsize() >= MAX_WAITING:
-            self.asides["flood"] += 1
-        else:
-            device.inbox.put_nowait(payload)
+            return
+        try:
+            step = device.dialogue.receive(payload)
+        except WireRefusal as refusal:
+            done.set_result(refusal)
+            return
+        if step.answer is not None:
+            done.set_result(step.answer)
+        elif step.aside:
+            self.asides[step.aside] += 1
+        elif step.send and self._write_now is not None:
+            device.ends = asyncio.get_running_loop().time() + device.timeout_s
+            self._send(encode(device.client, device.unit, step.send))
+        elif step.send:
+            done.set_result(step.send)
 
     def _drop(self, stream: Stream | None, reason: str) -> None:
         """Close ``stream``; whoever waits on it hears so. A newer connection is left alone."""
@@ -189,5 +245,5 @@ class Concentrator:
             pump.cancel()
         devices, self._devices = self._devices, {}
         for device in devices.values():
-            if device.asking:
-                device.inbox.put_nowait(LinkClosed(reason))
+            if device.done is not None and not device.done.done():
+                device.done.set_result(WireRefusal("closed", reason))

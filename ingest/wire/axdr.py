@@ -110,6 +110,8 @@ NUMBERS: Final[dict[Tag, struct.Struct]] = {
 RAW: Final[dict[Tag, int]] = {Tag.DATE_TIME: 12, Tag.DATE: 5, Tag.TIME: 4}
 EMPTY: Final = (Tag.NULL, Tag.DONT_CARE)
 _TAGS: Final = {int(tag): tag for tag in Tag}
+_LONE: Final = {int(tag): (tag, number.unpack_from, 1 + number.size) for tag, number in NUMBERS.items()}
+"""Numbers by their tag byte: what most answers are."""
 
 
 class Cursor:
@@ -176,6 +178,9 @@ def decode(data: bytes) -> Data:
     >>> decode(bytes.fromhex("0202060000012c1203e8")).plain
     [300, 1000]
     """
+    number = _LONE.get(data[0]) if data else None
+    if number is not None and len(data) == number[2]:
+        return Data(number[0], number[1](data, 1)[0])
     cursor = Cursor(data)
     value = read(cursor)
     cursor.end()

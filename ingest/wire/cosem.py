@@ -9,6 +9,7 @@ import struct
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -49,7 +50,12 @@ class Name(NamedTuple):
 
     def pack(self) -> bytes:
         """The nine bytes of a COSEM attribute or method descriptor."""
-        return self.class_id.to_bytes(2, "big") + obis_bytes(self.obis) + bytes([self.number])
+        return _descriptor(self)
+
+
+@lru_cache(maxsize=4096)
+def _descriptor(name: Name) -> bytes:
+    return name.class_id.to_bytes(2, "big") + obis_bytes(name.obis) + bytes([name.number])
 
 
 class When(NamedTuple):

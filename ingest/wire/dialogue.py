@@ -25,11 +25,13 @@ from ingest.wire.security import REPLY_TO_HLS, Security
 MAX_ANSWER: Final = 4 << 20
 """Bytes of one answer over all its blocks: three years of quarter-hours."""
 _IDS: Final = 16
+_PLAIN: Final = bytes([apdu.GET_ANSWER, apdu.NORMAL])
 
 
 class State(Enum):
     """Where the association is."""
 
+    __hash__ = object.__hash__  # members are single: cheaper than by name
     IDLE = auto()
     OPENING = auto()
     PROVING = auto()
@@ -42,6 +44,7 @@ class State(Enum):
 class Event(Enum):
     """What moves it."""
 
+    __hash__ = object.__hash__
     OPEN = auto()
     CHALLENGED = auto()
     ACCEPTED = auto()
@@ -164,9 +167,12 @@ class Dialogue:
         """Take one APDU; raises WireRefusal for bytes that are none (then ``give_up``)."""
         if self.security is not None:
             payload = self.security.reveal(payload)
-        if self._want_raw and self._asked is not None and self._is_plain_data(payload):
+        if type(self._asked) is apdu.GetRequest and self._is_plain_data(payload):
+            value: Answer = Raw(payload[4:])
+            if not self._want_raw:
+                value = apdu.GetResponse(payload[2], decode_data(payload[4:]))
             self._finish()
-            return Step(answer=Raw(payload[4:]))
+            return Step(answer=value)
         record = apdu.decode(payload)
         if isinstance(record, apdu.Notification | apdu.EventNotification):
             return Step(aside="notification")
@@ -184,9 +190,9 @@ class Dialogue:
         return Step(aside="unexpected")
 
     def _is_plain_data(self, payload: bytes) -> bool:
-        head = bytes([apdu.GET_ANSWER, apdu.NORMAL])
-        same = self._asked is not None and len(payload) > 4 and (payload[2] ^ self._asked.invoke) & 0x0F == 0
-        return same and payload.startswith(head) and payload[3] == 0 and self.state is State.ASKING
+        asked = self._asked
+        same = asked is not None and len(payload) > 4 and not (payload[2] ^ asked.invoke) & 0x0F
+        return same and payload[:2] == _PLAIN and not payload[3] and self.state is State.ASKING
 
     def _opened(self, record: acse.AssociationResponse) -> Step:
         if self.security is not None and record.result == 0 and record.secret is not None:

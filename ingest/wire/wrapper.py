@@ -59,25 +59,31 @@ class Reader:
         if self.refusal is not None:
             return frames
         self._held += data
-        at = 0
-        while (size := self._whole(at)) > 0 and self._plausible(at + size):
-            _, source, destination, _ = HEADER.unpack_from(self._held, at)
-            frames.append(Frame(source, destination, bytes(self._held[at + HEADER.size : at + size])))
-            at += size
+        at, frame = 0, None
+        while self._plausible(at):
+            if frame is not None:
+                frames.append(frame)
+                frame = None
+            start = at + HEADER.size
+            if len(self._held) < start:
+                break
+            _, source, destination, size = HEADER.unpack_from(self._held, at)
+            if len(self._held) < start + size:
+                break
+            at = start + size
+            frame = Frame(source, destination, bytes(self._held[start:at]))
         del self._held[:at]
         if self.refusal is not None:
             self._held.clear()
         return frames
 
-    def _whole(self, at: int) -> int:
-        """The size of the complete frame at ``at``, 0 when there is none (yet)."""
-        if not self._plausible(at) or len(self._held) - at < HEADER.size:
-            return 0
-        size = HEADER.size + HEADER.unpack_from(self._held, at)[3]
-        return size if len(self._held) - at >= size else 0
-
     def _plausible(self, at: int) -> bool:
         """Whether what is visible at ``at`` can begin a frame; sets the refusal when it cannot."""
+        if len(self._held) - at >= HEADER.size:
+            version, _, destination, size = HEADER.unpack_from(self._held, at)
+            ours = self.ports is None or destination in self.ports
+            if version == VERSION and ours and 0 < size <= self.limit:
+                return True
         seen = bytes(self._held[at : at + HEADER.size])
         reason = self._fault(seen)
         if reason:
