@@ -99,7 +99,9 @@ def cases(reader: Reader, accounts: Sequence[str] | None, world: World) -> dict[
     if accounts is None:
         known = [row for row in reader.find(Account, order="account") if row.closed is None or row.closed > world.now]
     else:
-        known = reader.find(Account, account__in=sorted(set(accounts)), order="account")
+        names = sorted(set(accounts))  # in a storm they are more than one query may name
+        parts = (names[start : start + CHUNK] for start in range(0, len(names), CHUNK))
+        known = [row for part in parts for row in reader.find(Account, account__in=part, order="account")]
     known = [row for row in known if row.klass in world.policies]
     facts = {row.name: row for row in reader.find(Signal)}
     found: dict[str, Case] = {}
