@@ -13,8 +13,9 @@ from pathlib import Path
 
 from control import tables
 from ingest.records import Drive, RelayState
-from storage.store import Priority, Store
+from storage.store import Store
 from storage.unit import Unit
+from storage.writer import Priority
 from tests.control.rig import NOW, FakeLink, FakeMeter, HandClock, Rig, seed
 
 BETWEEN = timedelta(minutes=3)

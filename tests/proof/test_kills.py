@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from control import tables
 from control.records import Command, CommandState
 from storage.records import Payment, Posting
 from storage.store import Store
@@ -17,8 +18,8 @@ from tests.proof import killing
 pytestmark = pytest.mark.kill
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.proof.killing"])
-LIVES = 3
-EVERY = int(os.environ.get("PREWATT_KILL_EVERY", "3"))  # 1: at every commit, which takes a minute
+LIVES = 2
+EVERY = int(os.environ.get("PREWATT_KILL_EVERY", "6"))  # 1: at every commit, which takes a minute
 
 
 def live(home: Path, lives: int, kill_at: int, step: str) -> int:
@@ -34,7 +35,7 @@ def sound(home: Path) -> None:
     """One cut at most, a return behind each, the payment posted once, everything at its end, chain and ledger right."""
     orders = killing.metal(home)
     assert orders in ([], ["disconnect:1"], ["disconnect:1", "connect:2"], ["connect:2"]), orders
-    with Store.open(home / "h", killing.tables.TABLES, clock=HandClock()) as store:
+    with Store.open(home / "h", tables.TABLES, clock=HandClock()) as store:
         assert verify(store).ok
         commands = store.read(lambda reader: reader.find(Command))
         states = {row.state for row in commands}
