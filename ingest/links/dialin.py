@@ -205,12 +205,14 @@ class DialIn:
 
     async def session(self, name: str, wait_s: float) -> Session | Refusal:
         """The session of ``name``, waited for at most ``wait_s``; ``unreachable`` when it does not dial in."""
+        seat = self._seats.get(name)
+        if seat is None:
+            return Refusal("unreachable", f"terminal {name} is not expected any more: its link was closed")
         try:
             if await self.door.open():
                 self._since_s = self._clock.monotonic()
         except OSError as error:
             return Refusal("unreachable", f"cannot listen: {error}")
-        seat = self._seats[name]
         if seat.session is None:
             seat.arrived.clear()
             try:

@@ -305,6 +305,8 @@ def test_two_links_share_a_terminal_and_the_last_one_closes_the_door() -> None:
         rig.hub.expect(NAME)
         assert await rig.hub.session(NAME, 0.1) == Refusal("unreachable", f"terminal {NAME} has not dialled in")
         await rig.hub.forget(NAME)
+        late = await rig.hub.session(NAME, 1)  # an asker that came after the close
+        assert isinstance(late, Refusal) and "closed" in late.detail
 
     rig.run(story)
 
