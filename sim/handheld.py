@@ -6,7 +6,7 @@ to it has arrived. After days offline, or a crash, ``send`` sends what is left, 
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -43,7 +43,7 @@ class Handheld:
             message_id, self.device, kind, self._seq, at, meter=meter, person=self._person, **values
         )
         with self._outbox.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**asdict(message), "at": at.isoformat()}) + "\n")
+            file.write(json.dumps(asdict(message), default=datetime.isoformat) + "\n")
         return message
 
     def pending(self) -> list[HandheldMessage]:
@@ -51,7 +51,7 @@ class Handheld:
         if not self._outbox.is_file():
             return []
         rows = [json.loads(line) for line in self._outbox.read_text(encoding="utf-8").splitlines()]
-        return [HandheldMessage(**{**row, "at": datetime.fromisoformat(row["at"])}) for row in rows]
+        return [HandheldMessage(**{**row, **_times(row)}) for row in rows]
 
     async def connect(self, host: str, port: int, *, timeout_s: float = 10.0) -> None:
         """Go online and listen for replies; TimeoutError when the broker does not answer."""
@@ -128,3 +128,8 @@ class Handheld:
 
     def _lines(self) -> list[str]:
         return self._outbox.read_text(encoding="utf-8").splitlines() if self._outbox.is_file() else []
+
+
+def _times(row: Mapping[str, Any]) -> dict[str, datetime]:
+    """The times of one line of the outbox, which JSON has as texts."""
+    return {name: datetime.fromisoformat(row[name]) for name in ("at", "start", "expected_end") if row[name]}

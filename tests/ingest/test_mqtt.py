@@ -99,6 +99,15 @@ async def test_a_confirm_is_committed_and_the_bill_comes_back(broker: Broker, tm
     assert listener.counts["acknowledged"] == 1
 
 
+def test_an_outbox_keeps_every_member_of_a_crews_message(tmp_path: Path) -> None:
+    crew = Handheld("C2", tmp_path / "outbox", person="zhao")
+    until = AT + timedelta(hours=2)
+    sent = crew.enter("outage", "", AT, detail="tree", cause="fault", transformer="T1", start=AT, expected_end=until)
+    crew.enter("restored", "", until, outage=sent.message_id)
+    assert crew.pending()[0] == sent
+    assert (crew.pending()[1].start, crew.pending()[1].outage) == (None, sent.message_id)
+
+
 @on_asyncio
 async def test_days_offline_then_a_burst_in_order_with_exact_times(broker: Broker, tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
