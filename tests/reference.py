@@ -164,6 +164,16 @@ def ablations() -> str:
     return page()
 
 
+def stories() -> str:
+    """What went wrong in the field, and why it does not here."""
+    from tests.stories.replay import stories as told
+
+    lines = ["# Stories of the field", "", "Each is a file of `sim/scenarios/field` that `tests/stories` replays on"]
+    lines += ["the engine.", "", "| story | what happened | why not here |", "|---|---|---|"]
+    lines += [f"| `{name}` | {one['happened']} | {one['here']} |" for name, one in told().items()]
+    return "\n".join(lines) + "\n"
+
+
 def book_schema() -> str:
     """The JSON schema of a tariff book."""
     import json
@@ -224,6 +234,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "tariff-book.schema.json": book_schema,
     "command-lifecycle.md": lifecycle,
     "ablations.md": ablations,
+    "field-stories.md": stories,
     "handhelds.asyncapi.json": handhelds,
 }
 
