@@ -247,10 +247,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _found(home: Home, addresses: Mapping[str, tuple[str, int]], town: Town, port: int) -> Config:
     """A fresh home whose configuration names the field's gateways."""
     founding.found(home, name="demo-town", zone="Asia/Shanghai", currency="CNY", book="demo", template="cn-remote")
-    for name, secret in ((LLS, SECRET), (READER, os.urandom(32).hex().encode())):
-        key = home.secrets / name
-        key.touch(mode=0o600)
-        key.write_bytes(secret)
+    for name, key in ((LLS, SECRET), (READER, os.urandom(32).hex().encode())):
+        place = home.secrets / name
+        place.touch(mode=0o600)
+        place.write_bytes(key)
     protocols = {gateway.name: gateway.protocol for gateway in town.gateways}
     text = CONFIG.format(broker=_free_port(), port=port)
     for name, (host, at) in sorted(addresses.items()):
