@@ -102,6 +102,7 @@ class _Turn:
     calls: deque[Due]
     batch: list[tuple[Due, Poll]] = field(default_factory=list)
     alone: deque[Due] = field(default_factory=deque)
+    allowed: deque[Due] = field(default_factory=deque)  # the quarantine was asked for these already
     single: bool = False
     reachable: bool = True
 
@@ -232,13 +233,15 @@ class Poller:
             return
         turn = _Turn(gateway, link, now, report, deque(sorted(calls, key=self._trouble)))
         workers = min(getattr(link, "depth", 1), len(calls))
-        if workers > 1:
+        if workers > 1 and hasattr(link, "sweep"):
+            await self._sweep(turn, link.sweep)
+        if workers > 1 and (turn.calls or turn.allowed):
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(workers):
                     tasks.create_task(self._work(turn))
         else:
             await self._work(turn)
-        turn.calls, turn.alone = turn.alone, deque()
+        turn.allowed, turn.alone = turn.alone, deque()
         turn.single = True
         await self._work(turn)
         await self._commit(gateway, turn.taken(), report)
@@ -249,23 +252,52 @@ class Poller:
         """Meters that failed last time come after the others: their time-outs cost nobody anything."""
         return self.quarantine.failures(call.point.meter)
 
+    def _following(self, turn: "_Turn") -> Due | None:
+        """The next meter that may be called; those that may not are counted as held."""
+        while turn.allowed or turn.calls:
+            asked = bool(turn.allowed)
+            call = turn.allowed.popleft() if asked else turn.calls.popleft()
+            if turn.reachable and (asked or self.quarantine.allows(call.point.meter, turn.now)):
+                return call
+            turn.report.held += 1
+        return None
+
     async def _work(self, turn: "_Turn") -> None:
         """Visit one meter of the turn after the other until none is left."""
-        while turn.calls:
-            call = turn.calls.popleft()
-            if not turn.reachable or not self.quarantine.allows(call.point.meter, turn.now):
-                turn.report.held += 1
-                continue
-            poll = await self._visit(turn.link, call)
-            codes = {finding.code for finding in poll.findings}
-            turn.reachable = turn.reachable and "unreachable" not in codes
-            if "line_closed" in codes and not turn.single:
-                turn.alone.append(call)  # another's fault took its answer away
-                continue
-            await self._judge(call.point, poll, turn.now, turn.report)
-            turn.batch.append((call, poll))
+        while (call := self._following(turn)) is not None:
+            await self._take(turn, call, await self._visit(turn.link, call))
             if len(turn.batch) >= self._pacing.batch:
                 await self._commit(turn.gateway, turn.taken(), turn.report)
+
+    async def _sweep(self, turn: "_Turn", sweep: Callable[..., Awaitable[None]]) -> None:
+        """Let the link visit all meters of the turn by itself; it goes on while one batch is being committed."""
+        again: deque[Due] = deque()
+        async with asyncio.TaskGroup() as tasks:
+            commits: list[asyncio.Task[None]] = []
+
+            async def took(found: Sequence[tuple[Due, Poll | None]]) -> None:
+                for call, poll in found:
+                    if poll is None:
+                        again.append(call)
+                    else:
+                        await self._take(turn, call, poll)
+                if len(turn.batch) >= self._pacing.batch:
+                    if commits:
+                        await commits.pop()
+                    commits.append(tasks.create_task(self._commit(turn.gateway, turn.taken(), turn.report)))
+
+            await sweep(lambda: self._following(turn), took, deadline_s=self._pacing.deadline_s)
+        turn.allowed = again
+
+    async def _take(self, turn: "_Turn", call: Due, poll: Poll) -> None:
+        """Judge one visit; what another's fault spoilt is asked again alone."""
+        codes = {finding.code for finding in poll.findings}
+        turn.reachable = turn.reachable and "unreachable" not in codes
+        if "line_closed" in codes and not turn.single:
+            turn.alone.append(call)
+            return
+        await self._judge(call.point, poll, turn.now, turn.report)
+        turn.batch.append((call, poll))
 
     async def _visit(self, link: Link, call: Due) -> Poll:
         return await self._guarded(call.point, lambda: link.poll(call.point, call.slot_end))

@@ -14,7 +14,7 @@ begin a frame that somebody waits for: else the end of one answer was lost and t
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ingest.ports import Stream, Transport
@@ -25,10 +25,11 @@ _CLOSING = frozenset({"bad_answer", "bad_count"})  # refusals after which the st
 
 
 @dataclass(slots=True, eq=False)
-class _Asked:
-    """Requests to one unit that left together: who waits, what came, and when patience ends."""
+class Asked:
+    """Requests to one unit that left together: what came, when patience ends, and who is told when it is ``over``."""
 
-    done: "asyncio.Future[Refusal | None]"
+    unit: int
+    pdus: Sequence[bytes]
     stream: Stream
     number: int
     left: int
@@ -36,7 +37,16 @@ class _Asked:
     heard: int
     timeout_s: float
     ends: float
+    tell: Callable[["Asked"], None]
+    tids: list[int] = field(default_factory=list)
     frames: dict[int, Frame] = field(default_factory=dict)
+    over: bool = False
+    refusal: Refusal | None = None
+
+    def end(self, refusal: Refusal | None = None) -> None:
+        """Nothing more is waited for."""
+        self.over, self.refusal = True, refusal
+        self.tell(self)
 
 
 class Connection:
@@ -67,7 +77,7 @@ class Connection:
         self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._out: list[bytes] = []
-        self._waiting: dict[int, _Asked] = {}
+        self._waiting: dict[int, Asked] = {}
         self._tid = 0
         self._number = 0
         self._newest = 0
@@ -103,44 +113,91 @@ class Connection:
     async def _ask(
         self, unit: int, pdus: Sequence[bytes], timeout_s: float, generation: int = 0
     ) -> list[bytes] | Refusal:
-        if self._stream is None and not generation:
-            async with self._opening:
-                if self._stream is None:
-                    await self._open()
+        if not generation:
+            await self.ready()
         if self._gap_s:
             await self.pause(-1, self._gap_s)
         stream = self._stream
         if stream is None or (generation and generation != self.generation):
             return Refusal("unreachable", f"{self._host}:{self._port} is not connected")
-        loop = asyncio.get_running_loop()
-        self._number += 1
-        rings = len(self._waiting) + len(pdus) - 1 if self._pipelined else 0
-        ends = loop.time() + timeout_s
-        asked = _Asked(loop.create_future(), stream, self._number, len(pdus), rings, self._heard, timeout_s, ends)
-        tids = [self._next_tid(asked) for _ in pdus]
-        if self._bell is None or ends < self._bell.when():
-            self._set_bell(ends)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def tell(_: Asked) -> None:
+            if not done.done():
+                done.set_result(None)
+
+        asked = self._enter(stream, unit, pdus, timeout_s, tell)
         over = False
         try:
-            await self._send(stream, b"".join(map(adu, tids, [unit] * len(pdus), pdus)))
-            refusal = await asked.done
+            await self._send(stream, b"".join(map(adu, asked.tids, [unit] * len(pdus), pdus)))
+            await done
             over = True
         except OSError as error:
-            return Refusal("timeout" if asked.done.done() else "closed", str(error))
+            return Refusal("timeout" if asked.over else "closed", str(error))
         finally:
-            for tid in tids:
-                self._waiting.pop(tid, None)
             if not over:
-                self._drop(stream)
-        if refusal is not None:
-            return refusal
+                self.abandon(asked)
+        return self.outcome(asked)
+
+    async def ready(self) -> bool:
+        """Open the connection unless it is; whether it is."""
+        if self._stream is None:
+            async with self._opening:
+                if self._stream is None:
+                    await self._open()
+        return self._stream is not None
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether ``begin`` may be used: many requests at a time, without a pause between them."""
+        return self._pipelined and not self._gap_s
+
+    def begin(self, unit: int, pdus: Sequence[bytes], timeout_s: float, tell: Callable[[Asked], None]) -> Asked | None:
+        """Ask without waiting, None when nothing is connected; ``tell`` is called when it is over (see ``outcome``)."""
+        stream = self._stream
+        if stream is None:
+            return None
+        asked = self._enter(stream, unit, pdus, timeout_s, tell)
+        for tid, pdu in zip(asked.tids, pdus, strict=True):
+            self._out.append(adu(tid, unit, pdu))
+        if len(self._out) == len(pdus):
+            asyncio.get_running_loop().call_soon(self._flush, stream)
+        return asked
+
+    def outcome(self, asked: Asked) -> list[bytes] | Refusal:
+        """The data of what is over, in the order of its requests, or why there is none."""
+        waiting = self._waiting
+        for tid in asked.tids:
+            waiting.pop(tid, None)
+        if asked.refusal is not None:
+            return asked.refusal
         found: list[bytes] = []
-        for tid, pdu in zip(tids, pdus, strict=True):
-            data = self._checked(stream, unit, pdu, asked.frames[tid])
+        for tid, pdu in zip(asked.tids, asked.pdus, strict=True):
+            data = self._checked(asked.stream, asked.unit, pdu, asked.frames[tid])
             if isinstance(data, Refusal):
                 return data
             found.append(data)
         return found
+
+    def abandon(self, asked: Asked) -> None:
+        """Wait no longer for what was asked: its connection is closed, since an answer may still come."""
+        for tid in asked.tids:
+            self._waiting.pop(tid, None)
+        self._drop(asked.stream)
+
+    def _enter(
+        self, stream: Stream, unit: int, pdus: Sequence[bytes], timeout_s: float, tell: Callable[[Asked], None]
+    ) -> Asked:
+        """Note who waits for what, and set the bell."""
+        self._number += 1
+        rings = len(self._waiting) + len(pdus) - 1 if self._pipelined else 0
+        ends = asyncio.get_running_loop().time() + timeout_s
+        asked = Asked(unit, pdus, stream, self._number, len(pdus), rings, self._heard, timeout_s, ends, tell)
+        for _ in pdus:
+            asked.tids.append(self._next_tid(asked))
+        if self._bell is None or ends < self._bell.when():
+            self._set_bell(ends)
+        return asked
 
     async def _send(self, stream: Stream, data: bytes) -> None:
         """Write now, or (pipelined) with all that is asked in this turn of the loop."""
@@ -167,7 +224,7 @@ class Connection:
         except OSError:
             self._drop(stream)
 
-    def _next_tid(self, asked: _Asked) -> int:
+    def _next_tid(self, asked: Asked) -> int:
         """The next transaction id that nobody waits for, now waited for by ``asked``."""
         while True:
             self._tid = self._tid % 0xFFFF + 1
@@ -186,13 +243,13 @@ class Connection:
         self._bell = None
         now = asyncio.get_running_loop().time()
         for asked in list(dict.fromkeys(self._waiting.values())):
-            if asked.ends <= now and not asked.done.done():
+            if asked.ends <= now and not asked.over:
                 self._late(asked, now)
-        ends = [asked.ends for asked in self._waiting.values() if not asked.done.done()]
+        ends = [asked.ends for asked in self._waiting.values() if not asked.over]
         if ends:
             self._set_bell(min(ends))
 
-    def _late(self, asked: _Asked, now: float) -> None:
+    def _late(self, asked: Asked, now: float) -> None:
         """The time of one request is over.
 
         A pipelined gateway may have been busy with those before it: while answers come, and none to a later request,
@@ -205,7 +262,7 @@ class Connection:
         half = self._framer.half
         shared = half and any(other is not asked for other in self._waiting.values())
         reason = "line_closed" if shared else "half_frame" if half else "timeout"
-        asked.done.set_result(Refusal(reason, f"no answer within {asked.timeout_s:g} s"))
+        asked.end(Refusal(reason, f"no answer within {asked.timeout_s:g} s"))
         if not self._pipelined or silent or half:
             self._drop(asked.stream)
 
@@ -280,14 +337,14 @@ class Connection:
     def _take(self, frame: Frame, stream: Stream) -> None:
         self._heard += 1
         asked = self._waiting.get(frame.tid)
-        if asked is None or asked.done.done() or frame.tid in asked.frames or asked.stream is not stream:
+        if asked is None or asked.over or frame.tid in asked.frames or asked.stream is not stream:
             self.dropped["stale_answer"] += 1
             return
         asked.frames[frame.tid] = frame
         asked.left -= 1
         if not asked.left:
             self._newest = max(self._newest, asked.number)
-            asked.done.set_result(None)
+            asked.end()
 
     def _drop(self, stream: Stream, reason: str = "closed") -> None:
         """Close ``stream``; the oldest that waits on it hears ``reason``. A newer connection is left alone."""
@@ -298,8 +355,8 @@ class Connection:
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
         self._reader = None
-        waiting = [asked for asked in dict.fromkeys(self._waiting.values()) if not asked.done.done()]
-        alone = len(waiting) == 1 and not any(asked.done.done() for asked in self._waiting.values())
+        waiting = [asked for asked in dict.fromkeys(self._waiting.values()) if not asked.over]
+        alone = len(waiting) == 1 and not any(asked.over for asked in self._waiting.values())
         for asked in waiting:
             word = reason if alone else "line_closed"
-            asked.done.set_result(Refusal(word, f"{self._host}:{self._port}"))
+            asked.end(Refusal(word, f"{self._host}:{self._port}"))

@@ -6,7 +6,7 @@ after its slot only near the slot's end, a relay is driven only with a higher fe
 state can be read back. Nothing that the wire says raises.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -16,6 +16,7 @@ from ingest.links.connection import Connection
 from ingest.links.fenced import FencedDrives
 from ingest.links.rtuline import RtuConnection
 from ingest.links.sunspec import SunSpecVisit
+from ingest.links.sweep import Following, Sweep, Took
 from ingest.links.turns import Turns
 from ingest.links.visit import Visit, VisitSwitch
 from ingest.model import Driver, ModbusDriver, Quantity, SunSpecDriver
@@ -35,6 +36,7 @@ from ingest.records import (
     RelayState,
 )
 from ingest.registerwatch import RegisterWatch
+from ingest.wire.modbus import Refusal
 from ingest.wire.registers import step
 from ingest.wire.sunspec import Place
 
@@ -103,18 +105,73 @@ class ModbusLink:
                 reads = await self._reads(visit, slot_end)
             except WireRefusal as refusal:
                 visit.found(refusal.reason, str(refusal))
-            return Poll(
-                meter=point.meter,
-                at=self._clock.now(),
-                serial=visit.serial,
-                reads=reads,
-                relay=visit.report() if Quantity.RELAY in visit.values else None,
-                power_w=visit.values.get(Quantity.POWER),
-                voltage_v=visit.values.get(Quantity.VOLTAGE),
-                findings=tuple(visit.findings),
-                register_wh=visit.values.get(Quantity.IMPORT),
-                raw=tuple(visit.raw) if isinstance(visit, Visit) else (),
-            )
+            return self._told(visit, reads)
+
+    async def sweep(self, following: Following, took: Took, *, deadline_s: float) -> None:
+        """Poll all that ``following`` names until None, ``depth`` at a time and without a task for each.
+
+        ``took`` gets them as they are done; None instead of a poll: this one wants a ``poll`` of its own.
+        """
+        if isinstance(self._connection, Connection) and self._connection.sweeps:
+            await Sweep(self, self._connection, self._turns, deadline_s).run(following, took)
+        else:
+            while (call := following()) is not None:
+                await took([(call, None)])
+
+    def visit(self, point: MeterPoint) -> Visit | None:
+        """The visit of a sweep; None for meters whose visits take more than one exchange."""
+        driver = self._drivers.get(point.model)
+        if not isinstance(driver, ModbusDriver) or driver.gap_ms:
+            return None
+        timeout_s = self._timeout_s if self._timeout_s is not None else driver.timeout_s
+        return Visit(self._connection, self._clock, self.gateway, point, driver, timeout_s)
+
+    def judged(self, visit: Visit, slot_end: datetime, answers: Sequence[bytes] | Refusal) -> Poll | None:
+        """The poll that a visit of a sweep became; None when a value must be read again before it is believed."""
+        reads: tuple[MeterRead, ...] | None = ()
+        try:
+            if isinstance(answers, Refusal):
+                raise WireRefusal(answers.reason, answers.detail)
+            visit.take(answers)
+            reads = self._plain(visit, slot_end)
+        except WireRefusal as refusal:
+            visit.found(refusal.reason, str(refusal))
+        return None if reads is None else self._told(visit, reads)
+
+    def _told(self, visit: Visit | SunSpecVisit, reads: tuple[MeterRead, ...]) -> Poll:
+        values = visit.values
+        return Poll(
+            meter=visit.point.meter,
+            at=self._clock.now(),
+            serial=visit.serial,
+            reads=reads,
+            relay=visit.report() if Quantity.RELAY in values else None,
+            power_w=values.get(Quantity.POWER),
+            voltage_v=values.get(Quantity.VOLTAGE),
+            findings=tuple(visit.findings),
+            register_wh=values.get(Quantity.IMPORT),
+            raw=tuple(visit.raw) if isinstance(visit, Visit) else (),
+        )
+
+    def _plain(self, visit: Visit, slot_end: datetime) -> tuple[MeterRead, ...] | None:
+        """``_reads`` where nothing is doubtful, so that no further request is needed; else None, and nothing noted."""
+        now, point, watch, reads = self._clock.now(), visit.point, self._watch, []
+        flags = int(self._slot_flags(visit, slot_end)) if not self._in_time(point, slot_end, now) else 0
+        for quantity, channel, step_wh in _counted(visit.driver):
+            value = visit.values.get(quantity)
+            if value is None or watch.verdict(point, channel, value, now, step_wh=step_wh):
+                visit.findings.clear()
+                return None
+            reads.append(MeterRead(point.meter_id, channel, slot_end, value, flags))
+        for read in reads:
+            watch.believe(point, read.channel, read.register_wh, now)
+        return tuple(reads)
+
+    def _in_time(self, point: MeterPoint, slot_end: datetime, now: datetime) -> bool:
+        """Whether a read now counts for the slot that ended at ``slot_end``."""
+        late_s = (now - slot_end).total_seconds()
+        limit_s = self._late_s if self._late_s is not None else point.slot_min * 60 // LATE_SHARE
+        return -limit_s <= late_s <= limit_s
 
     async def profile(self, point: MeterPoint, start: datetime, end: datetime) -> Poll:
         """These meters store no load profile: a finding says so, and no device is asked."""

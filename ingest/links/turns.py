@@ -22,6 +22,13 @@ class Turns:
         """Wait for a turn, hold it for the ``async with`` block."""
         return Turn(self, urgency)
 
+    def try_take(self) -> bool:
+        """Take a turn if one is free now; ``give_back`` must follow."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
     async def wait(self, urgency: Urgency) -> None:
         """Take a turn; ``give_back`` must follow."""
         if self._free:

@@ -70,14 +70,22 @@ class Visit:
 
     async def read(self, quantities: tuple[Quantity, ...] = ()) -> None:
         """Fill ``values`` (all of them, or only ``quantities``), identity first; WireRefusal ends the visit."""
+        self.take(await self._answers(_reads(self.driver, quantities).pdus), quantities)
+
+    def requests(self) -> tuple[bytes, ...]:
+        """What a whole visit asks, for callers that send it themselves and ``take`` the answers."""
+        return _reads(self.driver, ()).pdus
+
+    def take(self, answers: Sequence[bytes], quantities: tuple[Quantity, ...] = ()) -> None:
+        """Fill ``values`` from the answers to the visit's requests, identity first; WireRefusal ends the visit."""
         plan = _reads(self.driver, quantities)
-        answers = await self._answers(plan.pdus)
         self.raw += zip(plan.pdus, answers, strict=True)
-        for number, data in enumerate(answers):
-            for identity in plan.identity[number]:
+        values = self.values
+        for data, identities, reads in zip(answers, plan.identity, plan.values, strict=True):
+            for identity in identities:
                 self._identify(identity(data))
-            for quantity, read in plan.values[number]:
-                self.values[quantity] = read(data)
+            for quantity, read in reads:
+                values[quantity] = read(data)
 
     async def _answers(self, pdus: Sequence[bytes]) -> Sequence[bytes]:
         """The answers to the visit's requests, all of them before any is believed."""

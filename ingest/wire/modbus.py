@@ -23,6 +23,7 @@ EXCEPTIONS = {  # Application Protocol 7
     11: "gateway_no_response",
 }
 _READS = (1, 2, 3, 4)
+_HEAD = struct.Struct(">HHHB")
 
 
 class Frame(NamedTuple):
@@ -59,17 +60,20 @@ class TcpFramer:
             return []
         self.joined = bool(self._held)
         self._held += data
+        held, at, size = self._held, 0, len(self._held)
         frames: list[Frame] = []
-        while len(self._held) >= MBAP:
-            tid, protocol, length, unit = struct.unpack_from(">HHHB", self._held)
+        while size - at >= MBAP:
+            tid, protocol, length, unit = _HEAD.unpack_from(held, at)
             if protocol != 0 or not 2 <= length <= MOST_PDU + 1:
                 self.broken = "bad_frame"
-                self._held.clear()
+                held.clear()
+                return frames
+            end = at + 6 + length
+            if size < end:
                 break
-            if len(self._held) < 6 + length:
-                break
-            frames.append(Frame(tid, unit, bytes(self._held[MBAP : 6 + length])))
-            del self._held[: 6 + length]
+            frames.append(Frame(tid, unit, bytes(held[at + MBAP : end])))
+            at = end
+        del held[:at]
         return frames
 
     @property
@@ -85,7 +89,7 @@ class TcpFramer:
 
 def adu(tid: int, unit: int, pdu: bytes) -> bytes:
     """The bytes of one frame."""
-    return struct.pack(">HHHB", tid, 0, len(pdu) + 1, unit) + pdu
+    return _HEAD.pack(tid, 0, len(pdu) + 1, unit) + pdu
 
 
 def check(request: bytes, response: bytes) -> bytes | Refusal:
@@ -96,6 +100,10 @@ def check(request: bytes, response: bytes) -> bytes | Refusal:
     if not response:
         return Refusal("bad_answer", "empty PDU")
     function = request[0]
+    if response[0] == function and function in (3, 4):  # what nearly every answer is
+        want = 2 * (request[3] << 8 | request[4])
+        if len(response) == 2 + want and response[1] == want:
+            return response[2:]
     if response[0] == function | 0x80:
         code = response[1] if len(response) == 2 else 0
         return Refusal(f"exception_{EXCEPTIONS.get(code, 'unknown')}", f"code {code}")
