@@ -4,17 +4,23 @@ A forecast is made again every ``EVERY``, and at each look where the money ends 
 when the day's forecasts are sealed. In between the hours that have passed are taken off: what was foreseen was used.
 """
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from control import assemble, credit, outlooks
+import numpy as np
+
+from control import assemble, outlooks
 from control.assemble import Outlook, World
 from control.credit import Owing
 from control.histories import Histories
+from control.outlookbook import NONE, Ahead, Ints, Outlooks
 from control.policy import Policy
 from control.prices import Lists
-from control.standing import PREPAID, Raised, standings
+from control.raised import Raised
+from control.standing import PREPAID, Standings, standings
+from storage.codec import to_ms
 from storage.records import Install
 from storage.store import Store
 from storage.unit import Reader
@@ -29,10 +35,9 @@ class Foresight:
 
     def __init__(self, store: Store, raised: Raised) -> None:
         """Nothing is foreseen yet."""
-        self.outlooks: dict[str, Outlook] = {}
+        self.outlooks = Outlooks()
         self._store = store
         self._raised = raised
-        self._made: dict[str, datetime] = {}
         self._aged: datetime | None = None
         self._lists = Lists()
         self._histories: Histories | None = None
@@ -40,19 +45,21 @@ class Foresight:
     def look(self, world: World, books: Mapping[str, Book], *, whole: bool) -> Mapping[str, Owing]:
         """Bring every outlook up to ``world.now`` (``whole``: each made anew); returns whose they are, with money."""
         now = world.now
-        rows = self._store.read(lambda reader: self._owing(reader, world))
-        fresh = {name: row for name, row in rows.items() if whole or self._due(name, row, world)}
+        rows, cases = self._store.read(lambda reader: self._owing(reader, world))
+        ahead = self.outlooks.ahead(rows.names)
+        names = rows.names if whole else [rows.names[row] for row in due(rows, ahead, world).tolist()]
         self._age(rows, now)
         prices = self._store.read(lambda reader: outlooks.ahead(reader, books, now, self._lists))
         meters = self._store.read(_meters)
         if self._histories is None or self._histories.days != world.settings.history_days:
             self._histories = Histories(self._store, world.settings.history_days)
+        fresh = {name: cases[name] for name in names}
         made = outlooks.outlooks(self._histories, fresh, meters, world.policies, prices)
-        for name in fresh:
-            self.outlooks.pop(name, None)
+        gone = fresh.keys() - made.keys()
+        self.outlooks.keep(lambda name: name not in gone)
         self.outlooks.update(made)
-        self._made.update(dict.fromkeys(made, now))
-        return rows
+        self.outlooks.mark(list(made), now)
+        return cases
 
     def paid(self, account: str) -> None:
         """What was left before a payment is not what is left after it."""
@@ -60,33 +67,37 @@ class Foresight:
         if known is not None:
             self.outlooks[account] = replace(known, hours_p10=None, hours_p50=None, wh_left=None)
 
-    def _due(self, name: str, row: Owing, world: World) -> bool:
-        """Whether one account's outlook must be made anew: also where the money is gone before it was foreseen.
-
-        Guard G2 looks at the flags of the last interval, which come with the outlook: nobody is cut on old ones.
-        """
-        known, at, now = self.outlooks.get(name), self._made.get(name), world.now
-        if known is None or known.hours_p10 is None or at is None:
-            return True
-        if row.mode != PREPAID or credit.available(row) <= credit_line(world.policies[row.klass]):
-            return True
-        return known.hours_p10 <= NEAR_H or not timedelta(0) <= now - at < EVERY
-
-    def _age(self, rows: Mapping[str, Owing], now: datetime) -> None:
+    def _age(self, rows: Standings, now: datetime) -> None:
         """Take the hours since the last look off every outlook, and drop those of accounts that are gone."""
         since, self._aged = self._aged, now
-        for name in [name for name in self.outlooks if name not in rows]:
-            del self.outlooks[name]
-        if since is None or now <= since:
-            return
-        passed = (now - since) / timedelta(hours=1)
-        self.outlooks.update({name: aged(known, passed) for name, known in self.outlooks.items()})
+        self.outlooks.keep(rows.at.__contains__)
+        if since is not None and now > since:
+            self.outlooks.age((now - since) / timedelta(hours=1))
 
-    def _owing(self, reader: Reader, world: World) -> Mapping[str, Owing]:
+    def _owing(self, reader: Reader, world: World) -> tuple[Standings, Mapping[str, Owing]]:
         """Everybody's money: at a glance, and as a whole Case where bills must be looked at for it."""
         rows = standings(reader, world, self._raised)
-        others = [name for name, row in rows.items() if row.mode != PREPAID]
-        return {**rows, **(assemble.cases(reader, others, world) if others else {})}
+        prepaid = np.array([mode == PREPAID for mode in rows.words.texts], np.bool_)
+        others = [rows.names[row] for row in np.flatnonzero(~prepaid[rows.mode]).tolist()]
+        if not others:
+            return rows, rows
+        whole: dict[str, Owing] = dict(assemble.cases(reader, others, world))
+        return rows, ChainMap(whole, rows)  # type: ignore[arg-type]  # rows are only read
+
+
+def due(rows: Standings, ahead: Ahead, world: World) -> Ints:
+    """The rows whose outlook must be made anew: also where the money is gone before it was foreseen.
+
+    Guard G2 looks at the flags of the last interval, which come with the outlook: nobody is cut on old ones.
+    """
+    texts, now = rows.words.texts, to_ms(world.now)
+    lines = [credit_line(world.policies[text]) if text in world.policies else 0 for text in texts]
+    prepaid = np.array([text == PREPAID for text in texts], np.bool_)
+    wanted = ~ahead.known | np.isnan(ahead.p10) | (ahead.made == NONE) | ~prepaid[rows.mode]
+    wanted |= rows.posted - rows.accrued <= np.array(lines, np.int64)[rows.klass]
+    age = now - np.where(ahead.made == NONE, now, ahead.made)
+    wanted |= (ahead.p10 <= NEAR_H) | (age < 0) | (age >= EVERY // timedelta(milliseconds=1))
+    return np.flatnonzero(wanted)
 
 
 def _meters(reader: Reader) -> dict[str, list[int]]:
@@ -117,7 +128,7 @@ def aged(known: Outlook, hours: float) -> Outlook:
     share = left / known.hours_p50 if known.hours_p50 > 0 else 0.0
     return replace(
         known,
-        hours_p10=round(max(known.hours_p10 - hours, 0.0), 3),
-        hours_p50=round(left, 3),
+        hours_p10=round(max(known.hours_p10 - hours, 0.0) * 1000) / 1000,
+        hours_p50=round(left * 1000) / 1000,
         wh_left=int(known.wh_left * share) if known.wh_left is not None else None,
     )

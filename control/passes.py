@@ -12,9 +12,11 @@ from control import assemble, breaker, carry, incidents, quota, screen, signals
 from control.assemble import World
 from control.breaker import Admission, Request
 from control.decide import judged
+from control.loud import loud
+from control.raised import Raised
 from control.records import Action, Case, Command, CommandState
 from control.signals import Signal
-from control.standing import Raised, standings
+from control.standing import standings
 from control.verdicts import NONE, Verdict
 from storage.store import Store
 from storage.unit import Reader, Unit
@@ -54,8 +56,8 @@ async def decide_all(
     if accounts is None and raised is not None and screen.trusted():
         rows = store.read(lambda reader: standings(reader, world, raised))
         foreseen = store.read(lambda reader: quota.foreseen_of(reader, rows.keys(), world.now))
-        loud = [name for name, row in rows.items() if not screen.quiet(row, world.policies[row.klass], world.now)]
-        cases = store.read(lambda reader: assemble.cases(reader, loud, world))
+        names = loud(rows, raised, world.policies, world.now)
+        cases = store.read(lambda reader: assemble.cases(reader, names, world))
         report.accounts = len(rows)
     else:
         cases = store.read(lambda reader: assemble.cases(reader, accounts, world))

@@ -2,6 +2,8 @@
 
 It may be wrong in one direction only: who is called quiet needs nothing (a property test drops none), who is not is
 looked at in full. It knows the product's own rules; where a third party adds one, everybody is looked at.
+
+``quiet`` is the scalar reference for one account; ``control/loud.py`` finds in arrays those of a town who are not.
 """
 
 from collections.abc import Sequence
@@ -36,7 +38,7 @@ def quiet(row: Standing, policy: Policy, now: datetime) -> bool:
         return False
     if row.accrued_to is None or now - row.accrued_to >= timedelta(days=policy.no_read_days):
         return False
-    if _stop_notice(row, policy) or _tier(row, policy):
+    if _stop_notice(row, policy, now) or _tier(row, policy):
         return False
     expected = left - max(row.estimate_micro, 0)  # warns, and sends a visit only where nothing was read for days
     return level(row, policy, expected) <= max((level_of(key, policy) for key in row.raised), default=0)
@@ -59,22 +61,29 @@ def _top(rungs: Sequence[int], value: float) -> int:
     return max((number for number, rung in enumerate(rungs, 1) if value <= rung), default=0)
 
 
-def _stop_notice(row: Standing, policy: Policy) -> bool:
-    """Whether a stop notice may be due: the money ends within its days and one more, or nobody knows when."""
+def _stop_notice(row: Standing, policy: Policy, now: datetime) -> bool:
+    """Whether a stop notice may be due: the money ends within its days and one more, or nobody knows when.
+
+    One that was told in this epoch is told again only once it has arrived and grown too old.
+    """
     days = policy.stop_notice_days
-    return days > 0 and (row.hours_left is None or row.hours_left <= 24 * (days + 1))
+    if days <= 0 or (row.hours_left is not None and row.hours_left > 24 * (days + 1)):
+        return False
+    return row.stop_told is None or now - row.stop_told > timedelta(days=policy.stop_notice_days_most)
 
 
 def _tier(row: Standing, policy: Policy) -> bool:
     """Whether a higher price tier has been reached, or lies just ahead, that nobody was told of."""
     if not policy.over_tier or row.tier is None:
         return False
-    if row.tier >= 1 and _key("over_tier", row.tier, row) not in row.raised:
+    if row.tier >= 1 and tier_key("over_tier", row.tier, row.tier_period) not in row.raised:
         return True
     if row.next_tier_h is None or row.next_tier_h > 24 * policy.over_tier_days:
         return False
-    return not {_key(code, row.tier + 1, row) for code in ("over_tier", "over_tier_soon")} & row.raised
+    ahead = {tier_key(code, row.tier + 1, row.tier_period) for code in ("over_tier", "over_tier_soon")}
+    return not ahead & row.raised
 
 
-def _key(code: str, tier: int, row: Standing) -> str:
-    return ".".join(part for part in (code, str(tier), row.tier_period) if part)
+def tier_key(code: str, tier: int, period: str) -> str:
+    """The rung of a notice about a tier: ``over_tier.1``, or ``over_tier.1.2026-07`` where the ladder has spans."""
+    return ".".join(part for part in (code, str(tier), period) if part)

@@ -1,25 +1,34 @@
-"""A snapshot goes in, every open account's standing comes out: what a look over everybody asks first, in few columns.
+"""A snapshot goes in, every open account's standing comes out: what a look over everybody asks first, in columns.
 
 A Case answers thirteen guards and costs some twenty queries' rows; most accounts of most hours need none of that. A
 Standing has the fields of a Case that tell whether anything can be due at all (``control/screen.py``), under the same
-names and with the same values.
+names and with the same values; ``Standings`` holds everybody's as columns, table by table as they are read.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
 
 from control import journal
-from control.assemble import Outlook, World
-from control.records import Command, Evidence, Notice, Service, Wanted
-from control.shadow import CHANNEL
+from control.assemble import World
+from control.outlookbook import NONE, Ahead, Bools, Ints, Outlooks
+from control.raised import Raised as Raised
+from control.records import Command, Evidence, Service, Wanted
 from ingest.records import RelayState
 from storage.codec import from_ms, to_ms
+from storage.errors import LedgerError
 from storage.records import Account, AccountState, Install
 from storage.unit import Reader
 
 PREPAID = "prepaid"
-LASTING = 2  # dots in the rung of a notice that was told for longer than its epoch: over_tier.1.2026-07
+ROWS: Final = 20_000  # of one fetch
+RELAYS: Final = tuple(RelayState)
+SERVICES: Final = tuple(Service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,74 +56,174 @@ class Standing:
     tier_period: str = ""
     next_tier_h: float | None = None
     overdue_micro: int | None = None  # not told here: a post-paid account is always looked at in full
+    stop_told: datetime | None = None  # newest delivery of a stop notice; datetime.max while one is on its way
 
 
-class Raised:
-    """Which rungs each account was told, by epoch: follows the notices by what was written since the last look."""
+@dataclass(slots=True)
+class Words:
+    """Texts by number, in the order in which they came."""
 
-    def __init__(self) -> None:
-        """Nothing is known yet."""
-        self._row = 0
-        self._told: dict[str, dict[int, set[str]]] = {}
-        self._lasting: dict[str, set[str]] = {}
+    texts: list[str] = field(default_factory=list)
+    _number: dict[str, int] = field(default_factory=dict)
 
-    def follow(self, reader: Reader) -> None:
-        """Take in what is new; a row that is written again is the same rung of the same epoch."""
-        table = reader.tables.of(Notice).spec.name
-        sql = f'SELECT rowid, account, epoch, rung FROM "{table}" WHERE rowid > ? AND channel <> ? ORDER BY rowid'
-        for row, account, epoch, rung in reader.connection.execute(sql, (self._row, CHANNEL)):
-            self._row = row
-            self._told.setdefault(account, {}).setdefault(epoch, set()).add(rung)
-            if rung.startswith("over_tier") and rung.count(".") == LASTING:
-                self._lasting.setdefault(account, set()).add(rung)
-
-    def of(self, account: str, epoch: int) -> frozenset[str]:
-        """The rungs that count in this epoch."""
-        return frozenset(self._told.get(account, {}).get(epoch, ())) | self._lasting.get(account, set())
+    def numbers(self, texts: Sequence[str]) -> Ints:
+        """The number of each text; a new one gets the next."""
+        for text in set(texts) - self._number.keys():
+            self._number[text] = len(self.texts)
+            self.texts.append(text)
+        return np.fromiter(map(self._number.__getitem__, texts), np.int64, len(texts))
 
 
-_NONE = Outlook()
+class Standings(Mapping[str, Standing]):
+    """Everybody's Standing by name, in order of account: one when it is asked for, all of them as columns.
+
+    Times are ms; ``NONE`` is None; klass, mode and book_hash are numbers of ``words``, relay of RELAYS, service of
+    SERVICES.
+    """
+
+    def __init__(self, names: list[str], klass: Ints, mode: Ints, closed: Ints, words: Words) -> None:
+        """Everything beside the account's own row is as for an account that has nothing."""
+        count = len(names)
+        self.names, self.klass, self.mode, self.closed, self.words = names, klass, mode, closed, words
+        self.at: dict[str, int] = {name: row for row, name in enumerate(names)}
+        self.posted, self.accrued, self.estimate, self.base, self.paid, self.epoch = np.zeros((6, count), np.int64)
+        self.accrued_to = np.full(count, NONE, np.int64)
+        self.book_hash = np.full(count, words.numbers([""])[0], np.int64)
+        self.relay = np.full(count, RELAYS.index(RelayState.UNKNOWN), np.int64)
+        self.service = np.full(count, SERVICES.index(Service.CONNECTED), np.int64)
+        self.live: Bools = np.zeros(count, np.bool_)
+        self.outlooks = Outlooks()
+        self.ahead: Ahead = self.outlooks.ahead(())
+        self.stops: Mapping[str, datetime] = {}
+        self.told: Callable[[str, int], frozenset[str]] = lambda *_: frozenset()
+
+    def __getitem__(self, account: str) -> Standing:
+        """One account's standing."""
+        row, texts = self.at[account], self.words.texts
+        ahead, wh, tier = self.ahead, int(self.ahead.wh[row]), int(self.ahead.tier[row])
+        p10, next_h = float(ahead.p10[row]), float(ahead.next_h[row])
+        return Standing(
+            account, texts[self.klass[row]], texts[self.mode[row]], _time(self.closed[row]), int(self.posted[row]),
+            int(self.accrued[row]), _time(self.accrued_to[row]), int(self.estimate[row]), int(self.base[row]),
+            int(self.paid[row]), texts[self.book_hash[row]], RELAYS[self.relay[row]], SERVICES[self.service[row]],
+            bool(self.live[row]), self.told(account, int(self.epoch[row])), None if p10 != p10 else p10,
+            wh if wh != NONE else None, tier if tier != NONE else None, self.period(row),
+            None if next_h != next_h else next_h, stop_told=self.stops.get(account),
+        )  # fmt: skip
+
+    def period(self, row: int) -> str:
+        """The span of the ladder that an account's tier is of."""
+        return self.outlooks.periods[self.ahead.period[row]] if self.ahead.known[row] else ""
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in order."""
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        """How many accounts are open."""
+        return len(self.names)
 
 
-def standings(reader: Reader, world: World, raised: Raised) -> dict[str, Standing]:
+def standings(reader: Reader, world: World, raised: Raised) -> Standings:
     """Everybody who is not closed and has a policy, in order of account."""
     raised.follow(reader)
-    balances = reader.balances("customer:")
-    relays = _relays(reader, world.now)
-    live = {row.account for row in reader.find(Command, state__in=journal.LIVE_STATES)}
-    found: dict[str, Standing] = {}
-    for row in reader.connection.execute(_sql(reader)):
-        name, klass, mode, closed, accrued, upto, estimate, base, paid, epoch, book_hash, service = row
-        ended = from_ms(closed) if closed is not None else None
-        if klass not in world.policies or (ended is not None and ended <= world.now):
-            continue
-        ahead = world.outlooks.get(name, _NONE)
-        found[name] = Standing(
-            name, klass, mode, ended, balances.get(f"customer:{name}", 0), accrued or 0,
-            from_ms(upto) if upto is not None else None, estimate or 0, base or 0, paid or 0, book_hash or "",
-            RelayState(relays.get(name) or RelayState.UNKNOWN), Service(service or Service.CONNECTED), name in live,
-            raised.of(name, epoch or 0), ahead.hours_p10, ahead.wh_left, ahead.tier, ahead.tier_period,
-            ahead.next_tier_h,
-        )  # fmt: skip
+    found = _accounts(reader, world)
+    _states(reader, found)
+    _balances(reader, found)
+    _metal(reader, found, world.now)
+    for row in reader.find(Command, state__in=journal.LIVE_STATES):
+        if (at := found.at.get(row.account)) is not None:
+            found.live[at] = True
+    found.outlooks = Outlooks.of(world.outlooks)
+    found.ahead = found.outlooks.ahead(found.names)
+    found.told = raised.of
+    epoch, at_of = found.epoch, found.at
+    found.stops = raised.stops(reader, lambda name: int(epoch[at_of[name]]) if name in at_of else None)
     return found
 
 
-def _sql(reader: Reader) -> str:
-    account, state, wanted = (reader.tables.of(kind).spec.name for kind in (Account, AccountState, Wanted))
-    return (
-        "SELECT a.account, a.klass, a.mode, a.closed, s.accrued_micro, s.accrued_to, s.estimate_micro,"
-        " s.balance_after_payment_micro, s.last_payment_micro, s.epoch, s.book_hash, w.service"
-        f' FROM "{account}" a LEFT JOIN "{state}" s ON s.account = a.account'
-        f' LEFT JOIN "{wanted}" w ON w.account = a.account ORDER BY a.account'
+def _accounts(reader: Reader, world: World) -> Standings:
+    """The accounts alone."""
+    words, names, parts = Words(), list[str](), list[tuple[Ints, Ints, Ints]]()
+    table = reader.tables.of(Account).spec.name
+    classes = sorted(world.policies)
+    some = ", ".join("?" * len(classes))
+    cursor = reader.connection.execute(
+        f'SELECT account, klass, mode, coalesce(closed, ?) FROM "{table}" WHERE klass IN ({some})'
+        " AND (closed IS NULL OR closed > ?) ORDER BY account",
+        (NONE, *classes, to_ms(world.now)),
     )
+    for account, klass, mode, closed in _chunks(cursor):
+        names += account
+        parts.append((words.numbers(klass), words.numbers(mode), np.array(closed, np.int64)))
+    empty = np.zeros(0, np.int64)
+    klasses, modes, closing = (np.concatenate([empty, *(part[number] for part in parts)]) for number in range(3))
+    return Standings(names, klasses, modes, closing, words)
 
 
-def _relays(reader: Reader, now: datetime) -> Mapping[str, str]:
-    """What is known of the relay of the meter that stands at each account now."""
-    install, evidence = (reader.tables.of(kind).spec.name for kind in (Install, Evidence))
+def _states(reader: Reader, found: Standings) -> None:
+    """What the rater keeps of each account."""
+    table = reader.tables.of(AccountState).spec.name
+    cursor = reader.connection.execute(
+        "SELECT account, accrued_micro, coalesce(accrued_to, ?), estimate_micro, balance_after_payment_micro,"
+        f' last_payment_micro, epoch, book_hash FROM "{table}"',
+        (NONE,),
+    )
+    own = (found.accrued, found.accrued_to, found.estimate, found.base, found.paid, found.epoch)
+    for account, *values, book_hash in _chunks(cursor):
+        rows, good = _rows(found, account)
+        for column, value in zip(own, values, strict=True):
+            column[rows] = np.array(value, np.int64)[good]
+        found.book_hash[rows] = found.words.numbers(book_hash)[good]
+
+
+def _balances(reader: Reader, found: Standings) -> None:
+    """What is posted on each account; LedgerError where that is in several currencies."""
+    prefix, seen = "customer:", np.zeros(len(found), np.int64)
+    cursor = reader.connection.execute(
+        "SELECT substr(ledger_account, ?), amount_micro FROM ledger_balance"
+        " WHERE ledger_account >= ? AND ledger_account < ?",
+        (len(prefix) + 1, prefix, prefix + "\U0010ffff"),
+    )
+    for account, amount in _chunks(cursor):
+        rows, good = _rows(found, account)
+        found.posted[rows] = np.array(amount, np.int64)[good]
+        np.add.at(seen, rows, 1)
+    if (seen > 1).any():
+        raise LedgerError(f"accounts under {prefix!r} hold several currencies: ask for each")
+
+
+def _metal(reader: Reader, found: Standings, now: datetime) -> None:
+    """The service that is wanted, and what is known of the relay of the meter that stands at each account now."""
+    install, evidence, wanted = (reader.tables.of(kind).spec.name for kind in (Install, Evidence, Wanted))
+    service = {"": SERVICES.index(Service.CONNECTED)} | {one.value: number for number, one in enumerate(SERVICES)}
+    sql = f'SELECT account, service FROM "{wanted}" WHERE service <> ?'
+    for account, value in _chunks(reader.connection.execute(sql, (Service.CONNECTED.value,))):
+        rows, good = _rows(found, account)
+        found.service[rows] = np.array([service[one] for one in value], np.int64)[good]
+    relay = {one.value: number for number, one in enumerate(RELAYS)} | {None: RELAYS.index(RelayState.UNKNOWN)}
     sql = (
         f'SELECT i.account, e.state FROM "{install}" i LEFT JOIN "{evidence}" e ON e.meter = i.meter'
         ' WHERE i."start" <= ? AND (i."end" IS NULL OR i."end" > ?) ORDER BY i.account, i."start"'
     )
-    at = to_ms(now)
-    return dict(reader.connection.execute(sql, (at, at)))
+    for account, value in _chunks(reader.connection.execute(sql, (to_ms(now), to_ms(now)))):
+        rows, good = _rows(found, account)
+        found.relay[rows] = np.fromiter(map(relay.__getitem__, value), np.int64, len(value))[good]
+
+
+def _chunks(cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
+    """The cursor's columns, some thousand rows at a time."""
+    for part in iter(partial(cursor.fetchmany, ROWS), []):
+        yield list(zip(*part, strict=True))
+
+
+def _rows(found: Standings, accounts: Sequence[str]) -> tuple[Ints, Bools]:
+    """The rows of those accounts that are open, and which of ``accounts`` they are; the last of a name counts."""
+    get = found.at.get
+    rows = np.fromiter((get(account, -1) for account in accounts), np.int64, len(accounts))
+    good = rows >= 0
+    return rows[good], good
+
+
+def _time(ms: int) -> datetime | None:
+    return from_ms(int(ms)) if ms != NONE else None

@@ -1,25 +1,33 @@
 """The screen drops nobody: whoever is called quiet gets no verdict, in drawn cases and in a town that lived."""
 
 import random
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from control import alerts, assemble, carry, decide, quota, screen
 from control.assemble import Outlook
-from control.foresight import Foresight, aged
-from control.ladder import reached
+from control.foresight import Foresight, aged, due
+from control.ladder import delivered_at, reached
+from control.loud import loud
+from control.outlookbook import NONE, Outlooks
 from control.policy import Policy, template
-from control.records import Case, Service
-from control.standing import Raised, Standing, standings
+from control.raised import Raised
+from control.records import Case, Notice, Service
+from control.standing import RELAYS, SERVICES, Standing, Standings, Words, standings
 from control.verdicts import Verdict
 from ingest.records import RelayState
 from sim.faults import FAULTS
 from sim.run import START, play
 from sim.town import build
 from sim.world import Cast, World
+from storage.codec import to_ms
+from storage.records import AccountState
 from storage.unit import Reader, Unit
 from storage.writer import Priority
 from tests.control.scenes import CNY, DAY, HOUR, NOW, hold, well_off
@@ -35,7 +43,10 @@ def drawn(rng: random.Random, policy: Policy) -> Case:
     rungs = [*policy.hours, 700]
     raised = [f"money.{n}" for n in range(1, len(policy.money_micro) + 1)]
     raised += [f"hours.{h}" for h in policy.hours] + [f"share.{p}" for p in policy.share_percent] + ["over_tier.1"]
-    raised += ["over_tier_soon.1", "over_tier_soon.2.2026-03", "over_tier.1.2026-03"]
+    raised += ["over_tier_soon.1", "over_tier_soon.2.2026-03", "over_tier.1.2026-03", "stop.1", "stop.1", "stop.2"]
+    told = tuple(sorted(set(rng.sample(raised, rng.randrange(len(raised))))))
+    ages = [HOUR, policy.stop_notice_days_most * DAY, (policy.stop_notice_days_most + 1) * DAY]
+    stops = [key for key in told if key.startswith("stop") and rng.random() < 0.8]
     accrued_to = rng.choice([None, NOW - HOUR, NOW - 3 * DAY, NOW - 9 * DAY]) if rng.random() < 0.3 else NOW - HOUR
     later = NOW - rng.choice([1, 80, 200]) * HOUR  # the register may stand later than what is rated, never earlier
     return well_off(
@@ -46,7 +57,8 @@ def drawn(rng: random.Random, policy: Policy) -> Case:
         read_end=max(accrued_to, later) if accrued_to is not None else rng.choice([None, later]),
         estimate_micro=rng.choice([0, 0, CNY, 50 * CNY, 500 * CNY]),
         balance_after_payment_micro=rng.choice([0, 50 * CNY, 300 * CNY]),
-        alerts=tuple(sorted(rng.sample(raised, rng.randrange(len(raised))))),
+        alerts=told,
+        delivered={key: (NOW - rng.choice(ages)).isoformat() for key in stops},
         hours_left=rng.choice([None, 0.0, *[h + d for h in rungs for d in (-1, 0, 1)]]),
         kwh_left=rng.choice([None, 0, 4_999, 200_000]),
         tier=rng.choice([None, 0, 1, 2]),
@@ -65,8 +77,52 @@ def glance(case: Case) -> Standing:
         case.account, case.klass, case.mode, case.closed, case.posted_micro, case.accrued_micro, case.accrued_to,
         case.estimate_micro, case.balance_after_payment_micro, case.last_payment_micro, case.book_hash, case.relay,
         case.service, bool(case.live_command), frozenset(case.alerts), case.hours_left, case.kwh_left, case.tier,
-        case.tier_period, case.next_tier_h,
+        case.tier_period, case.next_tier_h, stop_told=_stop_told(case),
     )  # fmt: skip
+
+
+def _stop_told(case: Case) -> datetime | None:
+    """When the newest stop notice arrived; datetime.max while one has not."""
+    stops = [key for key in case.alerts if key.startswith("stop.")]
+    arrived = delivered_at(case, "stop")
+    return None if not stops else arrived[-1] if len(arrived) == len(stops) else datetime.max
+
+
+def _some(rng: random.Random, count: int) -> list[tuple[int, Policy]]:
+    return [(number, rng.choice(POLICIES)) for number in range(count)]
+
+
+def columns(cases: Sequence[Case]) -> tuple[Standings, Raised]:
+    """The standings of cases as columns, as if they had been read."""
+    words, raised = Words(), Raised()
+    klass, mode = words.numbers([case.klass for case in cases]), words.numbers([case.mode for case in cases])
+    closed = np.array(_ms([case.closed for case in cases]), np.int64)
+    rows = Standings([case.account for case in cases], klass, mode, closed, words)
+    for column, name in (("posted", "posted"), ("accrued", "accrued"), ("estimate", "estimate"),
+                         ("base", "balance_after_payment"), ("paid", "last_payment")):  # fmt: skip
+        getattr(rows, column)[:] = [getattr(case, f"{name}_micro") for case in cases]
+    rows.accrued_to[:] = _ms([case.accrued_to for case in cases])
+    rows.book_hash[:] = words.numbers([case.book_hash for case in cases])
+    rows.relay[:] = [RELAYS.index(case.relay) for case in cases]
+    rows.service[:] = [SERVICES.index(case.service) for case in cases]
+    rows.live[:] = [bool(case.live_command) for case in cases]
+    rows.outlooks = Outlooks(
+        {
+            case.account: Outlook(
+                case.hours_left, case.hours_left, case.kwh_left, case.tier, case.tier_period, case.next_tier_h
+            )
+            for case in cases
+        }
+    )
+    rows.ahead = rows.outlooks.ahead(rows.names)
+    rows.stops = {case.account: at for case in cases if (at := _stop_told(case)) is not None}
+    raised._told = {case.account: {0: frozenset(case.alerts)} for case in cases}
+    rows.told = raised.of
+    return rows, raised
+
+
+def _ms(times: Sequence[datetime | None]) -> list[int]:
+    return [NONE if at is None else to_ms(at) for at in times]
 
 
 def test_whoever_is_quiet_is_due_nothing_and_the_screen_is_worth_having() -> None:
@@ -83,6 +139,25 @@ def test_whoever_is_quiet_is_due_nothing_and_the_screen_is_worth_having() -> Non
             assert decide.verdict(case, policy) == "none", case
             assert alerts.due(case, policy) == ()
     assert quiet > CASES // 40
+
+
+def test_the_arrays_find_whom_the_scalar_screen_finds_and_go_on_from_look_to_look() -> None:
+    rng = random.Random(2)
+    classes = {policy.id: replace(policy, klass=policy.id) for policy in POLICIES}
+    seen: tuple[Standings, Raised] | None = None
+    louds = 0
+    for look in range(4):
+        cases = [replace(drawn(rng, policy), account=f"A{n:04d}", klass=policy.id) for n, policy in _some(rng, 600)]
+        cases[0] = replace(well_off(account="A0000", klass=cases[0].klass), posted_micro=(1 << 62) + look)
+        rows, raised = columns(cases)
+        for case in cases:
+            assert rows[case.account] == glance(case)
+        if seen is not None and look % 2:
+            raised.columns, raised.news = seen[1].columns, {case.account for case in cases}
+        found = loud(rows, raised, classes, NOW)
+        assert found == [case.account for case in cases if not screen.quiet(glance(case), classes[case.klass], NOW)]
+        seen, louds = (rows, raised), louds + len(found)
+    assert 200 < louds < 2_300
 
 
 def test_a_rule_that_the_screen_does_not_know_switches_it_off() -> None:
@@ -102,15 +177,38 @@ def test_a_lived_town_stands_as_its_cases_say_and_the_rows_foresee_what_the_case
         assert world.store is not None
         assert world.engine is not None
         seen = world.engine.world()
+        world.store.write(Priority.BATCH, lambda unit: _stop_notices(unit, seen.now))
         rows = world.store.read(lambda reader: standings(reader, seen, Raised()))
         cases = world.store.read(lambda reader: assemble.cases(reader, None, seen))
         assert {name: glance(case) for name, case in cases.items()} == rows
+        assert list(cases) == list(rows)
         assert any(row.raised for row in rows.values())
+        told = [rows[name].stop_told for name in rows.names[:4]]
+        assert told == [seen.now - HOUR, datetime.max, seen.now - DAY, None]
         by_rows = world.store.read(lambda reader: quota.foreseen_of(reader, rows.keys(), seen.now + 3 * DAY))
         later = list(world.store.read(lambda r: assemble.cases(r, None, _at(seen, 3 * DAY))).values())
         assert by_rows == quota.foreseen_in(later, seen.now + 3 * DAY) > 0
     finally:
         world.close()
+
+
+def _stop_notices(unit: Unit, now: datetime) -> None:
+    """One that arrived, one on its way beside one that arrived, one that arrived twice, one of an earlier epoch."""
+    states = unit.find(AccountState, order="account")
+    for number, (rung, epoch, recipient, arrived) in (
+        (0, ("stop.1", 0, "customer", now - HOUR)), (0, ("stop.1", 0, "second", None)),
+        (1, ("stop.1", 0, "customer", now - DAY)), (1, ("stop.2", 0, "second", now)),
+        (2, ("stop.1", 0, "meter", now - HOUR)), (2, ("stop.1", 0, "customer", now - DAY)),
+        (3, ("stop.1", -1, "customer", now)),
+    ):  # fmt: skip
+        state = states[number]
+        name = f"{number}{rung}{recipient}"
+        unit.put(
+            Notice(
+                name, state.account, state.epoch + epoch, rung, recipient, "file", "", "en", "stop", {}, now,
+                delivered_at=arrived,
+            )
+        )  # fmt: skip
 
 
 def test_who_is_held_for_the_reason_on_record_costs_no_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,8 +239,6 @@ def _written(unit: Unit, case: Case, world: assemble.World) -> int:
 
 
 def _at(world: assemble.World, shift: timedelta) -> assemble.World:
-    from dataclasses import replace
-
     return replace(world, now=world.now + shift)
 
 
@@ -161,9 +257,51 @@ def test_an_outlook_ages_by_the_hours_that_pass_and_a_payment_makes_it_anew() ->
 def test_who_runs_out_before_it_was_foreseen_is_forecast_anew_with_fresh_flags() -> None:
     policy = template("minigrid")["residential"]
     world = SimpleNamespace(now=NOW, policies={"residential": policy})
-    known = Foresight(None, Raised())  # type: ignore[arg-type]
-    known.outlooks["a"], known._made["a"] = Outlook(500.0, 600.0, 9000), NOW - HOUR
     line = policy.disconnection_balance_micro + policy.emergency_credit_micro
-    for left, due in ((line + 1, False), (line, True), (line - CNY, True)):
-        row = glance(well_off(klass="residential", posted_micro=left, accrued_micro=0))
-        assert known._due("a", row, world) is due  # type: ignore[arg-type]
+    for left, wanted in ((line + 1, False), (line, True), (line - CNY, True)):
+        assert _due(left, Outlook(500.0, 600.0, 9000), NOW - HOUR, world) is wanted
+    for hours, made, wanted in (
+        (500.0, NOW - 6 * HOUR, True), (500.0, NOW - 6 * HOUR + timedelta(seconds=1), False),
+        (500.0, NOW + HOUR, True), (500.0, None, True), (30.0, NOW, True), (30.1, NOW, False), (None, NOW, True),
+    ):  # fmt: skip
+        assert _due(line + 1, Outlook(hours, hours, 9000), made, world) is wanted, (hours, made)
+    assert _due(line + 1, None, None, world)
+    assert _due(line + 1, Outlook(500.0, 600.0, 9000), NOW, world, mode="postpaid")
+
+
+def _due(left: int, known: Outlook | None, made: datetime | None, world: object, mode: str = "prepaid") -> bool:
+    """Whether an account with so much money left is forecast anew."""
+    rows, _ = columns([well_off(account="a", klass="residential", posted_micro=left, accrued_micro=0, mode=mode)])
+    book = Outlooks({"a": known} if known is not None else {})
+    if made is not None:
+        book.mark(["a"], made)
+    found: list[int] = due(rows, book.ahead(["a"]), world).tolist()  # type: ignore[arg-type]
+    return found == [0]
+
+
+def test_an_outlook_is_kept_in_columns_as_it_is_alone() -> None:
+    rng, book, alone = random.Random(5), Outlooks(), dict[str, Outlook]()
+    for number in range(2_000):
+        name, deed = f"A{rng.randrange(60)}", rng.random()
+        if deed < 0.6:
+            p10 = rng.choice([None, 0.0, round(rng.uniform(0, 700), 3)])
+            p50 = None if p10 is None else p10 + rng.choice([0.0, 12.5])
+            book[name] = alone[name] = Outlook(
+                p10, p50, rng.choice([None, 0, rng.randrange(10**7)]), rng.choice([None, 0, 2]),
+                rng.choice(["", "2026-03", "2026"]), rng.choice([None, 3.25]), rng.choice([0, 16]),
+            )  # fmt: skip
+        elif deed < 0.7 and name in alone:
+            del book[name], alone[name]
+        elif deed < 0.8:
+            kept = set(rng.sample([f"A{n}" for n in range(60)], 55))
+            book.keep(kept.__contains__)
+            alone = {key: value for key, value in alone.items() if key in kept}
+        elif number % 9 == 0:
+            hours = rng.choice([1.0, 0.25, 7 / 3600, 24.0, rng.uniform(0, 3)])
+            book.age(hours)
+            alone = {key: aged(value, hours) for key, value in alone.items()}
+        assert book == alone
+    assert len(book) > 10
+    assert Outlooks.of(book) is book
+    assert Outlooks.of(alone) == alone
+    assert book.ahead(["nobody", *alone]).known.tolist() == [False, *[True] * len(alone)]
