@@ -52,11 +52,6 @@ def announce(unit: Unit, account: str, due: AlertDue, world: World) -> Notice | 
     return _write(unit, account, 0, due, world)
 
 
-def announce(unit: Unit, account: str, due: AlertDue, world: World) -> Notice | None:
-    """Write one notice that has nothing to do with credit (an outage), once in all epochs."""
-    return _write(unit, account, 0, due, world)
-
-
 def _write(unit: Unit, account: str, epoch: int, due: AlertDue, world: World, *, shadow: bool = False) -> Notice | None:
     key = content_id("ns" if shadow else "n", account, epoch, due.rung, due.recipient)
     holder = unit.get(Account, account)

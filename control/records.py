@@ -317,9 +317,6 @@ class WorkOrder:
     closed_by: str = ""
     outcome: str = ""  # on site: confirmed | cleared | mended
     found: str = ""  # plain words of whoever was there
-    closed_by: str = ""
-    outcome: str = ""  # on site: confirmed | cleared | mended
-    found: str = ""  # plain words of whoever was there
 
 
 @dataclass(frozen=True, slots=True)
