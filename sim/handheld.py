@@ -23,7 +23,7 @@ class Handheld:
     """One device. Offline until ``connect``; ``enter`` and ``confirm`` may be called at any time."""
 
     def __init__(self, device: str, outbox: Path, *, key: bytes = b"", person: str = "") -> None:
-        """``outbox`` is a file of its own; ``key`` signs messages; ``person`` is the reader's name in them."""
+        """``outbox`` is a file of its own, beside which ``.seq`` keeps the last number; ``key`` signs messages; ``person`` is the reader's name in them."""
         self.device = device
         self.replies: dict[str, HandheldReply] = {}
         self._outbox = outbox
@@ -33,11 +33,15 @@ class Handheld:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[HandheldReply]] = {}
+        self._numbers = outbox.with_suffix(".seq")
+        last = int(self._numbers.read_text(encoding="utf-8")) if self._numbers.is_file() else 0
         self._seq = max((message.seq for message in self.pending()), default=0)
+        self._seq = max(self._seq, last)
 
     def enter(self, kind: str, meter: str, at: datetime, **values: Any) -> HandheldMessage:
         """Put one message into the outbox; ``values`` are fields of ``HandheldMessage``."""
         self._seq += 1
+        self._numbers.write_text(str(self._seq), encoding="utf-8")  # a number is never used twice, whatever restarts
         message_id = values.pop("message_id", f"{self.device}-{at:%Y%m%dT%H%M%S}-{self._seq:06d}")
         message = HandheldMessage(
             message_id, self.device, kind, self._seq, at, meter=meter, person=self._person, **values

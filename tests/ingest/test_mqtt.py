@@ -287,3 +287,10 @@ def test_a_broker_that_cannot_start_says_why(broker: Broker, tmp_path: Path) -> 
     (home / "jetstream").write_text("a file where a folder should be")
     with pytest.raises(BrokerFailed, match="not a directory"):
         Broker(home).start()
+
+
+def test_a_number_is_never_used_twice_by_a_device_that_starts_again(tmp_path: Path) -> None:
+    first = Handheld("A7", tmp_path / "outbox").enter("read", "M1", AT, register_wh=1)
+    (tmp_path / "outbox").unlink()  # all of it was answered
+    again = Handheld("A7", tmp_path / "outbox").enter("read", "M1", AT, register_wh=2)
+    assert (first.seq, again.seq) == (1, 2)
