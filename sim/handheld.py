@@ -23,7 +23,10 @@ class Handheld:
     """One device. Offline until ``connect``; ``enter`` and ``confirm`` may be called at any time."""
 
     def __init__(self, device: str, outbox: Path, *, key: bytes = b"", person: str = "") -> None:
-        """``outbox`` is a file of its own, beside which ``.seq`` keeps the last number; ``key`` signs messages; ``person`` is the reader's name in them."""
+        """``outbox`` is a file of its own, beside which ``.seq`` keeps the last number; ``key`` signs messages.
+
+        ``person`` is the reader's name in them.
+        """
         self.device = device
         self.replies: dict[str, HandheldReply] = {}
         self._outbox = outbox
