@@ -28,7 +28,7 @@ Ints = NDArray[np.int64]
 BOOKS = 200
 BEFORE = 48
 """Hours that are rated before the one that is measured."""
-START = datetime(2026, 4, 1, 16)  # 2 April in Shanghai
+START = datetime(2026, 3, 31, 16)  # 1 April in Shanghai: the register of the month's first moment is the opening read
 HOUR_MS = 3_600_000
 BATCH = 10_000
 MICRO_PER_WH = 620

@@ -313,13 +313,10 @@ class Group:
         own = np.arange(self.plan.slots) >= self.since[rows, None]
         wh, has = _cut(self.wh, rows, 0, self.plan.slots), _cut(self.has, rows, 0, self.plan.slots)
         guess = _cut(self.guess, rows, 0, self.plan.slots)
-        span = TYPICAL_DAYS * 1440 // self.grid.minutes
-        filled = wh.copy()
-        for number in range(rows.size):
-            recent = np.flatnonzero(has[number])[-span:]
-            mean = int(wh[number, recent].sum()) // recent.size if recent.size else 0
-            filled[number, ~(has[number] | guess[number]) & own[number]] = mean
-        return filled
+        later = has[:, ::-1].cumsum(axis=1)[:, ::-1]  # actual slots from each one on, itself among them
+        recent = has & (later <= TYPICAL_DAYS * 1440 // self.grid.minutes)
+        mean = np.where(recent, wh, 0).sum(axis=1) // np.maximum(recent.sum(axis=1), 1)
+        return np.where(has | guess | ~own, wh, mean[:, None])
 
 
 def billable(flags: Int) -> Bool:

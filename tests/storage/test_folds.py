@@ -20,6 +20,7 @@ from storage.store import Store
 from storage.usage import Bool, Energies
 from storage.writer import Priority
 from tariff import book as books
+from tariff import rating
 from tests.storage.conftest import StillClock
 
 H = timedelta(hours=1)
@@ -162,3 +163,23 @@ def test_a_slot_in_which_something_stands_beside_goes_the_slow_way(tmp_path) -> 
 
 BOOKS = {name: books.load(books.shipped_text(name), name) for name in ("demo",)}
 BOOKS["odd"] = books.load(ODD, "odd")
+
+
+def test_unread_slots_are_filled_with_the_mean_of_the_last_week_of_actual_ones() -> None:
+    rng = np.random.default_rng(11)
+    group = Group.of(rating.compile(BOOKS["demo"], START, START + 31 * 24 * H, 60, {}), START, 60)
+    group.add([f"A{n}" for n in range(40)], [{}] * 40)
+    actual = rng.random((group.plan.slots, 40)) < np.append(rng.random(38), [0.0, 1.0])
+    shape = actual.shape
+    group.has[:, :40] = actual
+    group.guess[:, :40] = (rng.random(shape) < 0.1) & ~actual
+    group.wh[:, :40] = np.where(group.has[:, :40] | group.guess[:, :40], rng.integers(0, 5000, shape), 0)
+    group.since[:40] = rng.integers(0, 300, 40)
+    rows = rng.permutation(40)
+    filled = group._filled(rows)
+    for at, row in enumerate(rows.tolist()):
+        recent = np.flatnonzero(group.has[:, row])[-7 * 24 :].tolist()
+        mean = sum(int(group.wh[slot, row]) for slot in recent) // len(recent) if recent else 0
+        for slot in range(group.plan.slots):
+            known = group.has[slot, row] or group.guess[slot, row] or slot < group.since[row]
+            assert filled[at, slot] == (group.wh[slot, row] if known else mean)
