@@ -1,5 +1,6 @@
 """Safeguards in the life of an order, from the queue to the relay and back."""
 
+from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -177,13 +178,13 @@ ROWS = (
         f"{DISPATCH}::test_no_session_or_another_meter_sends_nothing[wrong_serial]",
         both(
             entry("control.guards:CHECKS", "G12", lambda *_: Guard("G12", True, "")),
-            swap("control.visits:_other", constant(False)),
+            swap("control.visits:_serials", constant(defaultdict(frozenset))),
         ),
     ),
     Safeguard(
         "answers of other meters at a visit", "orders", "a neighbour's open relay reads as this customer's",
         f"{HOSTILE}::test_a_visit_answered_by_another_device_says_nothing_of_this_relay",
-        swap("control.visits:_other", constant(False)),
+        swap("control.visits:_serials", constant(defaultdict(frozenset))),
     ),
     Safeguard(
         "reconnections first", "orders", "who paid waits behind a herd of cuts",

@@ -23,7 +23,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     _tell(item, "", _run(item))
     for safeguard in CHECKS.get(item.nodeid, []):
         with pytest.MonkeyPatch.context() as patch:
-            safeguard.remove(patch)
+            try:
+                safeguard.remove(patch)
+            except (AttributeError, ImportError, AssertionError) as error:  # a row whose name is gone spoils no other
+                _tell(item, safeguard.name, ("broken", "removal", str(error)))
+                continue
             _tell(item, safeguard.name, _run(item))
     return True
 
