@@ -4,10 +4,11 @@ Pure, and asked by links before a value leaves them: a value that fell or rose f
 more likely another register, another meter or an old answer than energy.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ingest.records import MeterPoint
+from ingest.records import Channel, MeterPoint
 
 CLOCK_SLACK_S = 60  # host clocks are set by NTP in steps; energy of this long is never suspicious
 STEP_SLACK_WH = 10
@@ -64,6 +65,14 @@ class RegisterWatch:
         if before is not None and before.at > at:
             before = replace(before, at=at)  # the host clock was set back: the register alone decides
         return judge(before, register_wh, at, point=point, step_wh=step_wh)
+
+    def plain(self, point: MeterPoint, rows: Sequence[tuple[Channel, int, int]], at: datetime) -> bool:
+        """Whether no row (channel, register, resolution in Wh) has a ``verdict``; then all of them are believed."""
+        if any(self.verdict(point, channel, value, at, step_wh=step_wh) for channel, value, step_wh in rows):
+            return False
+        for channel, value, _ in rows:
+            self._seen[point.meter_id, point.serial, channel] = Seen(at, value)
+        return True
 
     def doubtful(
         self, point: MeterPoint, channel: int, register_wh: int, at: datetime, *, power_w: int, step_wh: int = 1

@@ -193,8 +193,7 @@ class Connection:
         rings = len(self._waiting) + len(pdus) - 1 if self._pipelined else 0
         ends = asyncio.get_running_loop().time() + timeout_s
         asked = Asked(unit, pdus, stream, self._number, len(pdus), rings, self._heard, timeout_s, ends, tell)
-        for _ in pdus:
-            asked.tids.append(self._next_tid(asked))
+        asked.tids.extend([self._next_tid(asked) for _ in pdus])
         if self._bell is None or ends < self._bell.when():
             self._set_bell(ends)
         return asked

@@ -155,17 +155,17 @@ class ModbusLink:
 
     def _plain(self, visit: Visit, slot_end: datetime) -> tuple[MeterRead, ...] | None:
         """``_reads`` where nothing is doubtful, so that no further request is needed; else None, and nothing noted."""
-        now, point, watch, reads = self._clock.now(), visit.point, self._watch, []
-        flags = int(self._slot_flags(visit, slot_end)) if not self._in_time(point, slot_end, now) else 0
+        now, point, values = self._clock.now(), visit.point, visit.values
+        flags = 0 if self._in_time(point, slot_end, now) else int(self._slot_flags(visit, slot_end))
+        rows: list[tuple[Channel, int, int]] = []
         for quantity, channel, step_wh in _counted(visit.driver):
-            value = visit.values.get(quantity)
-            if value is None or watch.verdict(point, channel, value, now, step_wh=step_wh):
-                visit.findings.clear()
-                return None
-            reads.append(MeterRead(point.meter_id, channel, slot_end, value, flags))
-        for read in reads:
-            watch.believe(point, read.channel, read.register_wh, now)
-        return tuple(reads)
+            value = values.get(quantity)
+            if value is not None:
+                rows.append((channel, value, step_wh))
+        if len(rows) < len(_counted(visit.driver)) or not self._watch.plain(point, rows, now):
+            visit.findings.clear()
+            return None
+        return tuple([MeterRead(point.meter_id, channel, slot_end, value, flags) for channel, value, _ in rows])
 
     def _in_time(self, point: MeterPoint, slot_end: datetime, now: datetime) -> bool:
         """Whether a read now counts for the slot that ended at ``slot_end``."""

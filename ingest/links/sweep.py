@@ -43,6 +43,7 @@ class Sweep:
         self._over: list[Asked] = []
         self._found: list[Done] = []
         self._waker: asyncio.Future[None] | None = None
+        self._bell: asyncio.TimerHandle | None = None
         self._ended = False
 
     async def run(self, following: Following, took: Took) -> None:
@@ -59,6 +60,8 @@ class Sweep:
                 elif self._ended:
                     return
         finally:
+            if self._bell is not None:
+                self._bell.cancel()
             for asked in self._flying:
                 self._connection.abandon(asked)
                 self._turns.give_back()
@@ -87,7 +90,7 @@ class Sweep:
         if visit is None:
             self._found.append((call, None))
             return False
-        pdus, now = visit.requests(), asyncio.get_running_loop().time()
+        pdus = visit.requests()
         asked = self._connection.begin(call.point.unit, pdus, visit.timeout_s, self._tell)
         if asked is None and await self._connection.ready():
             asked = self._connection.begin(call.point.unit, pdus, visit.timeout_s, self._tell)
@@ -95,7 +98,7 @@ class Sweep:
             refusal = Refusal("unreachable", f"gateway {visit.gateway} is not connected")
             self._found.append((call, self._link.judged(visit, call.slot_end, refusal)))
             return False
-        self._flying[asked] = call, visit, now + self._deadline_s
+        self._flying[asked] = call, visit, asked.ends - visit.timeout_s + self._deadline_s
         return True
 
     def _tell(self, asked: Asked) -> None:
@@ -112,17 +115,18 @@ class Sweep:
         if self._over:
             return
         loop = asyncio.get_running_loop()
-        self._waker = loop.create_future()
         oldest, (_, _, ends) = next(iter(self._flying.items()))
-        bell = loop.call_at(ends, self._wake)
-        try:
-            await self._waker
-        finally:
-            bell.cancel()
-            self._waker = None
-        if loop.time() >= ends and not oldest.over:
+        if self._bell is None:  # who is asked later ends later: one timer at a time is enough
+            self._bell = loop.call_at(ends, self._ring)
+        self._waker = loop.create_future()
+        await self._waker
+        if not oldest.over and loop.time() >= ends:
             self._connection.abandon(oldest)
             oldest.end(Refusal("deadline", f"no result within {self._deadline_s:g} s: look at the link"))
+
+    def _ring(self) -> None:
+        self._bell = None
+        self._wake()
 
     def _gather(self) -> None:
         """Judge what is over and give the turns back."""

@@ -146,8 +146,10 @@ class Visit:
 
 
 def _state(relay: ModbusRelay, value: int) -> RelayState:
-    states = {relay.closed: RelayState.CLOSED, relay.opened: RelayState.OPEN}
-    return states.get(value & relay.read_mask, RelayState.UNKNOWN)
+    shown = value & relay.read_mask
+    if shown == relay.opened:
+        return RelayState.OPEN
+    return RelayState.CLOSED if shown == relay.closed else RelayState.UNKNOWN
 
 
 class VisitSwitch:
