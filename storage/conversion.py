@@ -4,14 +4,17 @@ A late or superseding read makes its neighbourhood be converted again from the s
 replace the earlier ones (in the intervals dataset the last of equal quality counts).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Final
 
 import pyarrow as pa
 
 from ingest.intervals import Converted, Key, Limits, Place, to_intervals, walk
 from ingest.records import Finding, Interval, MeterPoint, MeterRead
+from storage import plainreads, schemas
+from storage.codec import to_ms
 from storage.records import RegisterPlace
 from storage.store import Store
 from storage.usage import Master, at_ms
@@ -22,12 +25,23 @@ BEFORE = 3  # stored reads before a late one that are walked again
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """What a slice of reads became."""
+    """What a slice of reads became: intervals by register and time, and where registers stand that have moved."""
 
-    intervals: tuple[Interval, ...]
+    intervals: pa.Table
     findings: tuple[Finding, ...]
-    places: tuple[RegisterPlace, ...]
+    places: Mapping[Key, Place]
     corrections: int  # late reads that were put in their place
+
+    def stored(self) -> Iterator[tuple[Any, ...]]:
+        """The places as rows of RegisterPlace, by register."""
+        for (meter, channel), place in sorted(self.places.items()):
+            since = to_ms(place.suspect_end) if place.suspect_end is not None else None
+            yield (
+                meter, channel, to_ms(place.end), place.register_wh, int(place.estimated), since, place.suspect_wh
+            )  # fmt: skip
+
+
+NOTHING: Final = Fresh(schemas.empty("intervals"), (), {}, 0)
 
 
 def reads_of(tables: Iterable[pa.Table]) -> list[MeterRead]:
@@ -54,15 +68,21 @@ def kept(place: RegisterPlace) -> Place:
     return Place(place.end, place.register_wh, place.estimated, place.suspect_end, place.suspect_wh)
 
 
-def stored(key: Key, place: Place) -> RegisterPlace:
-    """A converter's place as it is stored."""
-    return RegisterPlace(
-        key[0], key[1], place.end, place.register_wh, place.estimated, place.suspect_end, place.suspect_wh
-    )
+def convert(store: Store, master: Master, tables: Sequence[pa.Table], places: Mapping[Key, Place]) -> Fresh:
+    """Convert one slice of reads that goes on from ``places``: the plain ones in arrays, the others read by read."""
+    table = pa.concat_tables(tables)
+    plain = plainreads.take(table, master, places)
+    if not plain.rest.size:
+        return Fresh(plain.intervals, (), plain.places, 0)
+    reads = reads_of([table.take(pa.array(plain.rest))])
+    other = by_reads(store, master, reads, places)
+    both = pa.concat_tables([plain.intervals, other.intervals])
+    both = both.sort_by([(name, "ascending") for name in schemas.INTERVALS.key])
+    return Fresh(both, other.findings, {**plain.places, **other.places}, other.corrections)
 
 
-def convert(store: Store, master: Master, reads: Sequence[MeterRead], places: Mapping[Key, Place]) -> Fresh:
-    """Convert one slice of reads that goes on from ``places``; looks stored reads up only for late ones."""
+def by_reads(store: Store, master: Master, reads: Sequence[MeterRead], places: Mapping[Key, Place]) -> Fresh:
+    """Convert read by read; looks stored reads up only for late ones."""
     meters = sorted({read.meter_id for read in reads})
     limits = {meter: limits_of(master.points[meter]) for meter in meters if meter in master.points}
     names = {meter: master.name(meter) for meter in meters}
@@ -79,8 +99,9 @@ def convert(store: Store, master: Master, reads: Sequence[MeterRead], places: Ma
         merged.update({(i.meter_id, i.channel, i.end): i for i in again.intervals})
         findings += again.findings
         moved.update(again.places)
-    changed = tuple(stored(key, place) for key, place in sorted(moved.items()) if known.get(key) != place)
-    return Fresh(tuple(merged[key] for key in sorted(merged)), tuple(findings), changed, len(first.late))
+    changed = {key: place for key, place in moved.items() if known.get(key) != place}
+    table = schemas.intervals_table([merged[key] for key in sorted(merged)])
+    return Fresh(table, tuple(findings), changed, len(first.late))
 
 
 def _again(

@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from ingest.intervals import Key, Place
 from ingest.records import Finding
-from storage import batches, charging, corrections, schemas
+from storage import batches, charging, corrections
 from storage.accruals import put_states
 from storage.batches import Batch
-from storage.conversion import Fresh, convert, kept, reads_of
+from storage.conversion import NOTHING, convert, kept
 from storage.folds import Folds, Moved
 from storage.keptbooks import KeptBooks, Series, no_series
 from storage.records import Cursor, RegisterPlace
@@ -144,9 +144,9 @@ class Rater:
 
     def _take(self, folds: Folds, piece: _Slice, now: datetime, report: RateReport) -> None:
         """Convert, rate and commit one slice."""
-        reads = reads_of(batch.table for batch in piece.reads)
-        fresh = convert(self._store, folds.master, reads, self._places) if reads else Fresh((), (), (), 0)
-        own = schemas.intervals_table(fresh.intervals)
+        reads = [batch.table for batch in piece.reads if batch.rows]
+        fresh = convert(self._store, folds.master, reads, self._places) if reads else NOTHING
+        own = fresh.intervals
         table = pa.concat_tables([own, *(batch.table for batch in piece.imports)])
         moved = folds.take(table)
         books = KeptBooks(self._store, self._books, self.series)
@@ -161,7 +161,7 @@ class Rater:
         def work(unit: Unit) -> int:
             for name, part in packed:
                 unit.append_batch(name, NAME, number, part, now)
-            unit.put_all(fresh.places)
+            unit.put_rows(RegisterPlace, fresh.stored())
             for finding in findings:
                 unit.add(finding)
             put_states(unit, moved.periods, folds.open_of)
@@ -172,8 +172,8 @@ class Rater:
 
         self._store.write(Priority.BATCH, work)
         self._seen.update({cursor.dataset: cursor.seq for cursor in piece.cursors})
-        self._places.update({(place.meter_id, place.channel): kept(place) for place in fresh.places})
-        report.reads += len(reads)
+        self._places.update(fresh.places)
+        report.reads += sum(table.num_rows for table in reads)
         report.intervals += table.num_rows
         report.charges += rows.num_rows
         report.accounts += len({period.account for period in moved.periods})

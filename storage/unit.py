@@ -2,7 +2,7 @@
 
 import dataclasses
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -100,14 +100,17 @@ class Unit(Reader):
 
     def put_all(self, records: Sequence[Any]) -> None:
         """``put`` for many records of one type, whose keys are given: one statement, so much faster."""
-        if not records:
-            return
-        stored = self._changing(type(records[0]))
+        if records:
+            row = self._changing(type(records[0])).codec.row
+            self.put_rows(type(records[0]), map(row, records))
+
+    def put_rows(self, record_type: type, rows: Iterable[Sequence[Any]]) -> None:
+        """``put_all`` of rows as they are stored: in the order of the record's fields, each as its codec writes it."""
+        stored = self._changing(record_type)
         sql, names = statements.insert_or_replace(stored)
         at = [stored.codec.names.index(name) for name in names]
-        rows = [stored.codec.row(record) for record in records]
         plain = at == list(range(len(stored.codec.names)))
-        self.connection.executemany(sql, rows if plain else [[row[i] for i in at] for row in rows])
+        self.connection.executemany(sql, rows if plain else ([row[i] for i in at] for row in rows))
 
     def delete(self, record_type: type, *key: Any) -> None:
         """Remove what stands under ``key``, if anything; AppendOnly for tables that only grow."""
