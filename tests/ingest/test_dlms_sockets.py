@@ -145,10 +145,11 @@ def ask_peer(script: str, device: Concentrator, secret: str, framing: str) -> di
 @peers
 @pytest.mark.peers
 @pytest.mark.sockets
+@framings
 @ways
-def test_dlms_cosem_reads_and_switches_our_meter(secret: str) -> None:
+def test_dlms_cosem_reads_and_switches_our_meter(secret: str, framing: str) -> None:
     device = concentrator(secured=secret == SECURED)
-    found = ask_peer("dlms_cosem_client.py", device, secret, "wrapper")
+    found = ask_peer("dlms_cosem_client.py", device, secret, framing)
     metal = device.meters[2]
     assert bytes.fromhex(found["serial"]) == b"70000002"
     assert found["clock"].startswith("07ea0705") and found["scaler"] == [0, 30]

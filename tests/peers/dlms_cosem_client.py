@@ -1,16 +1,19 @@
-"""dlms-cosem (MIT) as client of our meter: ``HOST PORT UNIT SECRET wrapper``; prints what it read as one JSON object.
+"""dlms-cosem (MIT) as client of our meter: ``HOST PORT UNIT SECRET wrapper|hdlc``; prints what it read as one JSON object.
 
 A SECRET of 64 hex digits is two keys: HLS-GMAC and ciphering.
 """
 
 import json
+import socket
 import sys
 from datetime import UTC, datetime
 
 from dlms_cosem import cosem, enumerations, utils
 from dlms_cosem.clients.dlms_client import DlmsClient
+from dlms_cosem.clients.hdlc_transport import SerialHdlcTransport
 from dlms_cosem.cosem.capture_object import CaptureObject
 from dlms_cosem.cosem.selective_access import RangeDescriptor
+from dlms_cosem.hdlc import frames, state
 
 IF = enumerations.CosemInterface
 CLOCK = cosem.CosemAttribute(IF.CLOCK, cosem.Obis(0, 0, 1, 0, 0), 2)
@@ -28,7 +31,52 @@ def plain(value):
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
-def connect(host, port, unit, secret):
+class Serial:
+    """What the library wants of a serial port, over TCP."""
+
+    def __init__(self, host, port):
+        self.line = socket.create_connection((host, int(port)), timeout=10)
+        self.held = bytearray()
+
+    def write(self, data):
+        self.line.sendall(bytes(data))
+
+    def read_frame(self):
+        """One frame by the length that it says of itself, with both its flags."""
+        while len(self.held) < 3 or len(self.held) < 2 + (int.from_bytes(self.held[1:3], "big") & 0x7FF):
+            data = self.line.recv(4096)
+            if not data:
+                raise ConnectionResetError("the meter closed the line")
+            self.held += data
+        end = 2 + (int.from_bytes(self.held[1:3], "big") & 0x7FF)
+        found = bytes(self.held[:end])
+        del self.held[:end]
+        return found
+
+
+class Hdlc(SerialHdlcTransport):
+    """The library's own, but for two things that it cannot do: it waits for ever when a frame holds a flag right before
+    its closing one, and when DISC is answered by a UA without information (it wants a second checksum there)."""
+
+    pieces = ()
+
+    def _read_frame(self):
+        if not self.pieces:
+            frame = self._serial.read_frame()
+            ends = [at + 1 for at in range(1, len(frame)) if frame[at] == frames.HDLC_FLAG[0]]
+            self.pieces = [frame[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        return self.pieces.pop(0)
+
+    def disconnect(self):
+        goodbye = frames.DisconnectFrame(self.server_hdlc_address, self.client_hdlc_address)
+        self._write_bytes(self.hdlc_connection.send(goodbye))
+        answer = self._serial.read_frame()
+        if answer[5] != 0x73:
+            raise SystemExit(f"no UA to DISC: {answer.hex()}")
+        self.hdlc_connection.state.current_state = state.NOT_CONNECTED
+
+
+def connect(host, port, unit, secret, framing):
     """A client with a password or with keys."""
     how = {"authentication_method": enumerations.AuthenticationMechanism.LLS, "password": secret.encode()}
     if len(secret) == 64:
@@ -41,11 +89,14 @@ def connect(host, port, unit, secret):
             "client_initial_invocation_counter": 100,
         }
     where = {"client_logical_address": 1, "server_logical_address": int(unit)}
+    if framing == "hdlc":
+        line = Hdlc(serial_port="", serial=Serial(host, port), **where)
+        return DlmsClient(io_interface=line, **where, **how)
     return DlmsClient.with_tcp_transport(host=host, port=int(port), **where, **how)
 
 
-def main(host, port, unit, secret, _framing="wrapper"):
-    client = connect(host, port, unit, secret)
+def main(host, port, unit, secret, framing="wrapper"):
+    client = connect(host, port, unit, secret, framing)
 
     def get(attribute, access=None):
         return plain(utils.parse_as_dlms_data(client.get(attribute, access)))
