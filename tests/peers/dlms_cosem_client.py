@@ -1,4 +1,4 @@
-"""dlms-cosem (MIT) as client of our meter: ``HOST PORT UNIT SECRET wrapper|hdlc``; prints what it read as one JSON object.
+"""dlms-cosem (MIT) as client of our meter: ``HOST PORT UNIT SECRET wrapper|hdlc``; prints one JSON object of values.
 
 A SECRET of 64 hex digits is two keys: HLS-GMAC and ciphering.
 """
