@@ -7,6 +7,7 @@ for each touch, so that nobody sees an outlook half written.
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 from threading import Lock
 from typing import Any, Final
 
@@ -127,8 +128,7 @@ class Outlooks(MutableMapping[str, Outlook]):
     def ahead(self, accounts: Sequence[str]) -> Ahead:
         """The columns of ``accounts``, in their order; ``known`` is false for those without an outlook."""
         with self._lock:
-            get, own = self._row_of.get, self._columns
-            rows = np.fromiter((get(account, -1) for account in accounts), np.int64, len(accounts))
+            own, rows = self._columns, np.array(list(map(self._row_of.get, accounts, repeat(-1))), np.int64)
             if not self._row_of:
                 return _columns(len(accounts))
             found = Ahead(*(getattr(own, name)[rows] for name in Ahead.__slots__))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from ingest.records import RelayState
 from storage.codec import from_ms, to_ms
 from storage.errors import LedgerError
 from storage.records import Account, AccountState, Install
+from storage.uncollected import uncollected
 from storage.unit import Reader
 
 PREPAID = "prepaid"
@@ -126,6 +128,11 @@ class Standings(Mapping[str, Standing]):
 
 def standings(reader: Reader, world: World, raised: Raised) -> Standings:
     """Everybody who is not closed and has a policy, in order of account."""
+    with uncollected():
+        return _standings(reader, world, raised)
+
+
+def _standings(reader: Reader, world: World, raised: Raised) -> Standings:
     raised.follow(reader)
     found = _accounts(reader, world)
     _states(reader, found)
@@ -219,8 +226,7 @@ def _chunks(cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
 
 def _rows(found: Standings, accounts: Sequence[str]) -> tuple[Ints, Bools]:
     """The rows of those accounts that are open, and which of ``accounts`` they are; the last of a name counts."""
-    get = found.at.get
-    rows = np.fromiter((get(account, -1) for account in accounts), np.int64, len(accounts))
+    rows = np.array(list(map(found.at.get, accounts, repeat(-1))), np.int64)
     good = rows >= 0
     return rows[good], good
 

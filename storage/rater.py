@@ -22,6 +22,7 @@ from storage.folds import Folds, Moved
 from storage.keptbooks import KeptBooks, Series, no_series
 from storage.records import Cursor, RegisterPlace
 from storage.store import Store
+from storage.uncollected import uncollected
 from storage.unit import Reader, Unit
 from storage.writer import Priority
 from tariff.model import Book
@@ -79,9 +80,11 @@ class Rater:
         try:
             folds = self._ready(now)
             while (piece := self._next()) is not None:
-                self._take(folds, piece, now, report)
+                with uncollected():
+                    self._take(folds, piece, now, report)
             folds.force = False
-            self._estimate(folds, now)
+            with uncollected():
+                self._estimate(folds, now)
         except BaseException:
             self._folds = None
             raise

@@ -1,5 +1,6 @@
 """The unit of work: add, put, delete, find, numbers, and what a failed work leaves behind (nothing)."""
 
+import gc
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -8,6 +9,7 @@ import pytest
 from storage.errors import AppendOnly, Conflict, NestedWrite, UnknownRecord
 from storage.records import Account, Event, Install, Payment, TableSpec
 from storage.store import Store
+from storage.uncollected import uncollected
 from storage.unit import Unit
 from storage.writer import Priority
 from tests.storage.conftest import HOUR, T0, StillClock
@@ -163,3 +165,20 @@ def test_put_all_writes_what_put_writes(store: Store) -> None:
 
     store.write(Priority.BATCH, work)
     assert store.read(lambda reader: reader.find(Install)) == installs
+
+
+def test_bulk_work_leaves_the_collector_as_it_was() -> None:
+    with pytest.raises(KeyError), uncollected():
+        assert not gc.isenabled()
+        with uncollected():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+        raise KeyError
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
