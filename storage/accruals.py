@@ -12,20 +12,27 @@ from datetime import datetime
 from storage.records import AccountState, OpenPeriod
 from storage.unit import Unit
 
-FIND = 500  # accounts of one look-up
 Open = Mapping[str, Mapping[datetime, OpenPeriod]]
 
 
 def put_states(unit: Unit, changed: Sequence[OpenPeriod], open_of: Open) -> None:
-    """Write the changed periods, and from all open periods of their accounts the accounts' money."""
+    """Write the changed periods, and from all open periods of their accounts the accounts' money.
+
+    One statement for all: what a posted bill put aside (``billed_estimate_micro``) is taken from the row that stands.
+    """
     unit.put_all(changed)
+    stored = unit.tables.of(AccountState)
     accounts = sorted({period.account for period in changed})
-    for at in range(0, len(accounts), FIND):
-        part = accounts[at : at + FIND]
-        known = {state.account: state for state in unit.find(AccountState, account__in=part)}
-        before = [known.get(account) or AccountState(account) for account in part]
-        after = [_after(state, open_of[state.account]) for state in before]
-        unit.put_all([new for old, new in zip(before, after, strict=True) if new != old])
+    rows = (stored.codec.row(_after(AccountState(account), open_of[account])) for account in accounts)
+    columns = ", ".join(f'"{name}"' for name in stored.codec.names)
+    sql = (
+        f'INSERT INTO "{stored.spec.name}" ({columns}) VALUES ({", ".join("?" * len(stored.codec.names))})'
+        " ON CONFLICT (account) DO UPDATE SET accrued_micro = excluded.accrued_micro - billed_estimate_micro,"
+        " estimate_micro = excluded.estimate_micro + billed_estimate_micro,"
+        " accrued_to = coalesce(excluded.accrued_to, accrued_to), period_start = excluded.period_start,"
+        " book_hash = excluded.book_hash, next_tier_wh = excluded.next_tier_wh"
+    )
+    unit.connection.executemany(sql, rows)
 
 
 def settle(unit: Unit, account: str, estimated_micro: int = 0) -> None:

@@ -27,6 +27,7 @@ from tariff.statement import Usage, ladder_start, period_of
 Slot = tuple[str, datetime]  # an account's period, by its start
 Quality = Callable[[Int], Bool]  # flags to which of them count
 _MS = 1
+UNWRITTEN = -1  # no provisional money is below zero
 
 
 @dataclass(slots=True)
@@ -101,6 +102,7 @@ class Folds:
         self._where: dict[Slot, Group] = {}
         self._spans: dict[str, tuple[datetime, datetime]] = {}
         self._estimated: dict[int, int] = {}
+        self._written: dict[int, Int] = {}  # by group and row: the provisional money of its open period
         self._fast: dict[int, tuple[Group, int]] = {}
         self._latest: dict[str, datetime] = {}
         self._bills = store.read(lambda reader: reader.find(StoredBill, limit=1)) != []  # later ones make folds anew
@@ -360,9 +362,16 @@ class Folds:
             self._estimated[id(group)] = slot
             start = at_ms(group.grid.start)
             values = group.estimates(np.arange(len(group.accounts)), slot)
-            for account, value in zip(group.accounts, values.tolist(), strict=True):
+            written = self._written.get(id(group))
+            if written is None or written.size != values.size:
+                written = self._written[id(group)] = np.full(values.size, UNWRITTEN, np.int64)
+            for row in np.flatnonzero(values != written).tolist():
+                account, value = group.accounts[row], int(values[row])
                 mine = self.open_of.get(account, {})
-                if start in mine and mine[start].estimate_micro != value:
+                if start not in mine:
+                    continue
+                written[row] = value
+                if mine[start].estimate_micro != value:
                     mine[start] = replace(mine[start], estimate_micro=value)
                     changed.append(mine[start])
         return changed
