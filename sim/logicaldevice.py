@@ -4,14 +4,14 @@ Behind it stands a ``SimMeter``; which objects it has is what its driver declare
 disconnect control. Nothing a client sends raises.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ingest.errors import WireRefusal
 from ingest.model import CosemObject, DlmsDriver, Quantity
 from ingest.records import RelayState
-from ingest.wire import acse, apdu
-from ingest.wire.axdr import Data, Tag, encode
+from ingest.wire import acse, apdu, longrequests
+from ingest.wire.axdr import Data, Tag, decode, encode
 from ingest.wire.cosem import (
     Access,
     ClassId,
@@ -63,11 +63,15 @@ class LogicalDevice:
     associated: bool = False
     _limit: int = 0
     _long: bytes = b""
+    _gathered: longrequests.Gathered = field(default_factory=longrequests.Gathered)
 
     def answer(self, raw: bytes, now: datetime) -> bytes:
         """The APDU that answers ``raw``, b"" for what is not answered."""
         self.meter.advance(now)
         try:
+            block = longrequests.decode(raw)
+            if block is not None:
+                return self._long_request(block, now) if self.associated else apdu.encode(apdu.ExceptionResponse(1, 1))
             request = apdu.decode(raw)
         except WireRefusal:
             return apdu.encode(apdu.ExceptionResponse(2, 2))
@@ -114,6 +118,18 @@ class LogicalDevice:
             case apdu.ActionRequest(invoke, method, _):
                 return apdu.encode(apdu.ActionResponse(invoke, self._act(method, now)))
         return apdu.encode(apdu.ExceptionResponse(1, 2))
+
+    def _long_request(self, block: longrequests.Block, now: datetime) -> bytes:
+        """A SET or ACTION in blocks: what was taken, or with the last one what became of it."""
+        tag = apdu.SET_ANSWER if block.tag == apdu.SET else apdu.ACTION_ANSWER
+        whole = self._gathered.take(block)
+        if whole is None:
+            return longrequests.encode_taken(longrequests.Taken(tag, block.invoke, block.number))
+        name, value = whole[0], decode(whole[1])
+        if block.tag == apdu.ACTION:
+            return apdu.encode(apdu.ActionResponse(block.invoke, self._act(name, now)))
+        result = self._set(name, value, now)
+        return longrequests.encode_taken(longrequests.Taken(tag, block.invoke, block.number, result))
 
     def _fit(self, response: apdu.GetResponse | apdu.GetListResponse, body: bytes) -> bytes:
         """The whole answer when the client can take it, else its first block."""

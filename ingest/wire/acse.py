@@ -49,6 +49,8 @@ class Conformance(IntFlag):
 
 OURS: Final = (
     Conformance.BLOCK_GET
+    | Conformance.BLOCK_SET
+    | Conformance.BLOCK_ACTION
     | Conformance.MULTIPLE_REFERENCES
     | Conformance.GET
     | Conformance.SET

@@ -4,6 +4,7 @@ Rules, which ``TRANSITIONS`` states as data:
 - IDLE: nothing is associated. OPEN sends the AARQ; only an AARE leads to READY, or back when it rejects.
 - PROVING: with HLS the AARE only brings a challenge; our answer to it is out, the meter's own proof leads to READY.
 - READY: one request at a time. ASK numbers it with an invoke-id and waits (ASKING).
+- SENDING: a SET or ACTION that is longer than the meter takes leaves in blocks, each when the one before was taken.
 - ASKING: an answer counts only with the same invoke-id and of the kind that was asked for; everything else is put
   aside. A block leads to COLLECTING, where blocks must follow each other without a hole.
 - CLOSING: RLRQ was sent; the RLRE ends it.
@@ -16,15 +17,18 @@ from enum import Enum, auto
 from typing import Final, NamedTuple, TypeAlias
 
 from ingest.errors import WireRefusal
-from ingest.wire import acse, apdu
+from ingest.wire import acse, apdu, longrequests
 from ingest.wire.axdr import Data
 from ingest.wire.axdr import decode as decode_data
+from ingest.wire.axdr import encode as encode_data
 from ingest.wire.cosem import Access, Name
 from ingest.wire.security import REPLY_TO_HLS, Security
 
 MAX_ANSWER: Final = 4 << 20
 """Bytes of one answer over all its blocks: three years of quarter-hours."""
 _IDS: Final = 16
+SEALING: Final = 40
+"""Bytes that ciphering adds to an APDU at most: tags, lengths, system title, header, authentication tag."""
 _PLAIN: Final = bytes([apdu.GET_ANSWER, apdu.NORMAL])
 
 
@@ -38,6 +42,7 @@ class State(Enum):
     READY = auto()
     ASKING = auto()
     COLLECTING = auto()
+    SENDING = auto()
     CLOSING = auto()
 
 
@@ -50,6 +55,7 @@ class Event(Enum):
     ACCEPTED = auto()
     REJECTED = auto()
     ASK = auto()
+    SEND = auto()
     BLOCK = auto()
     ANSWERED = auto()
     CLOSE = auto()
@@ -66,9 +72,15 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
         Event.GIVE_UP: State.IDLE,
     },
     State.PROVING: {Event.ACCEPTED: State.READY, Event.REJECTED: State.IDLE, Event.GIVE_UP: State.IDLE},
-    State.READY: {Event.ASK: State.ASKING, Event.CLOSE: State.CLOSING, Event.GIVE_UP: State.IDLE},
+    State.READY: {
+        Event.ASK: State.ASKING,
+        Event.SEND: State.SENDING,
+        Event.CLOSE: State.CLOSING,
+        Event.GIVE_UP: State.IDLE,
+    },
     State.ASKING: {Event.ANSWERED: State.READY, Event.BLOCK: State.COLLECTING, Event.GIVE_UP: State.IDLE},
     State.COLLECTING: {Event.ANSWERED: State.READY, Event.BLOCK: State.COLLECTING, Event.GIVE_UP: State.IDLE},
+    State.SENDING: {Event.ANSWERED: State.READY, Event.BLOCK: State.SENDING, Event.GIVE_UP: State.IDLE},
     State.CLOSING: {Event.CLOSED: State.IDLE, Event.GIVE_UP: State.IDLE},
 }
 
@@ -116,6 +128,7 @@ class Dialogue:
         self._asked: apdu.Request | None = None
         self._want_raw = False
         self._blocks: list[bytes] = []
+        self._unsent: list[longrequests.Block] = []
 
     @property
     def exhausted(self) -> bool:
@@ -144,12 +157,14 @@ class Dialogue:
         return self._ask(apdu.GetList(self._next_id(), tuple((name, None) for name in names)))
 
     def set(self, name: Name, value: Data) -> bytes:
-        """A SET of one attribute."""
-        return self._ask(apdu.SetRequest(self._next_id(), name, value))
+        """A SET of one attribute, in blocks where the meter does not take it whole and offers that."""
+        request = apdu.SetRequest(self._next_id(), name, value)
+        return self._send(request, name, value, acse.Conformance.BLOCK_SET)
 
     def action(self, method: Name, data: Data | None = None) -> bytes:
-        """An ACTION."""
-        return self._ask(apdu.ActionRequest(self._next_id(), method, data))
+        """An ACTION, in blocks like a SET."""
+        request = apdu.ActionRequest(self._next_id(), method, data)
+        return self._send(request, method, data, acse.Conformance.BLOCK_ACTION)
 
     def close(self) -> bytes:
         """The RLRQ."""
@@ -160,7 +175,7 @@ class Dialogue:
         """No answer will be waited for any more."""
         if self._asked is not None:
             self._burnt.add(self._asked.invoke & 0x0F)
-        self._asked = None
+        self._asked, self._unsent = None, []
         self._move(Event.GIVE_UP)
 
     def receive(self, payload: bytes) -> Step:
@@ -173,6 +188,8 @@ class Dialogue:
                 value = apdu.GetResponse(payload[2], decode_data(payload[4:]))
             self._finish()
             return Step(answer=value)
+        if self.state is State.SENDING and (taken := longrequests.decode_taken(payload)) is not None:
+            return self._taken(taken)
         record = apdu.decode(payload)
         if isinstance(record, apdu.Notification | apdu.EventNotification):
             return Step(aside="notification")
@@ -220,7 +237,13 @@ class Dialogue:
 
     def _exception(self, record: apdu.ExceptionResponse | apdu.ServiceError) -> Step:
         """An exception carries no invoke-id: with answers still under way it may belong to one of those."""
-        if self._burnt or self.state not in (State.OPENING, State.PROVING, State.ASKING, State.COLLECTING):
+        if self._burnt or self.state not in (
+            State.OPENING,
+            State.PROVING,
+            State.ASKING,
+            State.COLLECTING,
+            State.SENDING,
+        ):
             return Step(aside="exception")
         self._asked = None
         self._move(Event.GIVE_UP)
@@ -237,8 +260,27 @@ class Dialogue:
             return self._block(asked, record)
         if self.state is State.COLLECTING:
             return Step(aside="stale")
+        if self._unsent and isinstance(record, apdu.SetResponse | apdu.ActionResponse) and record.result == 0:
+            raise WireRefusal("wrong_answer", f"done, with {len(self._unsent)} blocks not sent")
         self._finish()
         return Step(answer=record)
+
+    def _taken(self, taken: longrequests.Taken) -> Step:
+        """The next block, or the end of a SET; what belongs to another block or request answers nothing."""
+        asked, sent = self._asked, len(self._blocks)
+        if asked is None or (taken.invoke ^ asked.invoke) & 0x0F:
+            self._burnt.discard(taken.invoke & 0x0F)
+            return Step(aside="stale")
+        if taken.tag != (apdu.SET_ANSWER if isinstance(asked, apdu.SetRequest) else apdu.ACTION_ANSWER):
+            raise WireRefusal("wrong_answer", f"tag {taken.tag:02x} to {type(asked).__name__}")
+        if taken.result is not None:
+            return self._answered(asked, apdu.SetResponse(taken.invoke, taken.result))
+        if taken.number < sent:
+            return Step(aside="stale")
+        if taken.number > sent or not self._unsent:
+            raise WireRefusal("block_lost", f"block {taken.number} is said to be taken, {sent} were sent")
+        self._move(Event.BLOCK)
+        return Step(send=self._next_block())
 
     def _block(self, asked: apdu.Request, block: apdu.GetBlock) -> Step:
         if block.number <= len(self._blocks):
@@ -269,7 +311,36 @@ class Dialogue:
         self._last_id = request.invoke & 0x0F
         return self._protected(request)
 
+    def _send(
+        self,
+        request: apdu.SetRequest | apdu.ActionRequest,
+        name: Name,
+        value: Data | None,
+        service: acse.Conformance,
+    ) -> bytes:
+        """The request whole, or its first block."""
+        limit = self.agreed.max_apdu - (0 if self.security is None else SEALING)
+        if value is None or not self.agreed.max_apdu or not self.offers(service):
+            return self._ask(request)
+        if len(apdu.encode(request)) <= limit:
+            return self._ask(request)
+        tag = apdu.SET if isinstance(request, apdu.SetRequest) else apdu.ACTION
+        try:
+            blocks = longrequests.split(tag, request.invoke, name, encode_data(value), limit)
+        except ValueError as error:
+            raise WireRefusal("request_too_long", str(error)) from error
+        self._move(Event.SEND)
+        self._asked, self._want_raw, self._blocks, self._unsent = request, False, [], blocks
+        self._last_id = request.invoke & 0x0F
+        return self._next_block()
+
+    def _next_block(self) -> bytes:
+        raw = longrequests.encode(self._unsent.pop(0))
+        self._blocks.append(raw)
+        return raw if self.security is None else self.security.protect(raw)
+
     def _finish(self) -> None:
+        self._unsent = []
         self._asked = None
         self._move(Event.ANSWERED)
 
