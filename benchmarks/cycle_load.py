@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.rating_load import book as tariff_book
 from benchmarks.store import Clock as Host
+from control import shadow
 from control.policy import Policy, template
 from control.records import Evidence, Service, Wanted
 from control.signals import PAYMENTS, Signal
@@ -100,8 +101,9 @@ def _deposit(number: int, micro: int, at: datetime) -> list[Posting]:
 
 
 def facts(unit: Unit, now: datetime) -> None:
-    """The channel was reconciled just now."""
+    """The channel was reconciled just now, and no class is merely watched any more."""
     unit.put(Signal(PAYMENTS + "bank", "ok", now))
+    unit.put(Signal(f"{shadow.SIGNAL}residential", shadow.OFF, START))
 
 
 def paid(low: int, high: int) -> Ints:
