@@ -27,11 +27,13 @@ from ingest.wire.cosem import (
     scaler_data,
     time_of,
 )
+from ingest.wire.interfaces import untyped
 from sim.meters import SimMeter
 from sim.relays import RELAY_OF, STATE_OF, Cause, ControlState, follow
 
 STATUS = Column(ClassId.DATA, "0.0.96.10.1.255", 2)
 DEVICE_NAME = Name(ClassId.DATA, "0.0.42.0.0.255", 2)
+SECURITY_SETUP = "0.0.43.0.0.255"
 MAINS_V = 230
 _VOLTAGE_EXPONENT = -1
 _METHODS = {1: Cause.REMOTE_DISCONNECT, 2: Cause.REMOTE_RECONNECT}
@@ -167,6 +169,9 @@ class LogicalDevice:
             return self._profile(name.number, access)
         if (name.class_id, name.obis) == (ClassId.DISCONNECT_CONTROL, driver.disconnect_obis):
             return self._disconnect(name.number)
+        if (name.class_id, name.obis) == (ClassId.SECURITY_SETUP, SECURITY_SETUP) and name.number in (2, 3):
+            sealed = driver.authentication == "hls-gmac"  # policy 3: everything authenticated and encrypted; suite 0
+            return untyped(name.class_id, name.number, 3 if sealed and name.number == 2 else 0)
         for item in driver.objects:
             if (name.class_id, name.obis) == (item.class_id, item.obis):
                 return self._register(item, name.number, now)

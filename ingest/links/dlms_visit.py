@@ -33,6 +33,7 @@ from ingest.wire.cosem import (
     time_of,
 )
 from ingest.wire.dialogue import Answer, Raw, State
+from ingest.wire.interfaces import Typed, typed, untyped
 from ingest.wire.loadprofile import Layout, Rows, layout_of, rows_of
 from ingest.wire.security import WARN_AT, Lease, Security, Wrap, keys_of
 
@@ -187,6 +188,22 @@ class DlmsVisit:
             raise _unexpected(answer)
         if answer.result != apdu.Result.SUCCESS:
             raise WireRefusal(apdu.Denied(answer.result).reason, f"method {method} of {self.driver.disconnect_obis}")
+
+    async def attribute(self, name: Name) -> tuple[str, Typed]:
+        """One attribute of any object with its word and named parts (``ingest.wire.interfaces``)."""
+        answer = await self._get_one(name)
+        if isinstance(answer, apdu.Denied):
+            raise WireRefusal(answer.reason, f"attribute {name.number} of {name.obis}, class {name.class_id}")
+        return typed(name.class_id, name.number, answer)
+
+    async def set_attribute(self, name: Name, value: Typed) -> None:
+        """Write what ``attribute`` reads; WireRefusal carries the device's own no as its reason."""
+        device = self._open_device()
+        answer = await self._ask(device, device.dialogue.set(name, untyped(name.class_id, name.number, value)))
+        if not isinstance(answer, apdu.SetResponse):
+            raise _unexpected(answer)
+        if answer.result != apdu.Result.SUCCESS:
+            raise WireRefusal(apdu.Denied(answer.result).reason, f"attribute {name.number} of {name.obis}")
 
     async def set_clock(self) -> None:
         """Set the device's clock to ours in the terms it uses itself, then read it back."""
