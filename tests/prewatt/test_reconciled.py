@@ -26,8 +26,9 @@ def bound(text: str) -> Settings:
 
 def test_the_configuration_says_which_channels_must_be_reconciled() -> None:
     key = "[payments]\nwebhook_secrets = ['k']\n"
-    assert (bound("").payment_channels, bound("").used_channels) == ({}, {"csv": False})
-    assert (bound(key).payment_channels, bound(key).used_channels) == ({}, {"csv": False, "webhook": True})
+    files = dict.fromkeys(("alipay", "camt", "csv", "mpesa"), False)
+    assert (bound("").payment_channels, bound("").used_channels) == ({}, files)
+    assert (bound(key).payment_channels, bound(key).used_channels) == ({}, {**files, "webhook": True})
     named = bound(key + "channels = ['webhook']")
     assert (named.payment_channels, named.used_channels) == ({"webhook": True}, {})
 
