@@ -52,7 +52,7 @@ def signal_rows(daemon: Running, run: Run) -> Iterator[object]:
         record = next(spec.record for spec in TABLES if spec.name == table)
         with Store.open(daemon.home, TABLES, clock=clock(), writer="none") as store:
             found = store.read(lambda reader: reader.find(record))
-        of_channels = [row for row in found if not str(getattr(row, "name", "")).startswith("shadow.")]
+        of_channels = [row for row in found if str(getattr(row, "name", "payments.")).startswith("payments.")]
         return [{name: getattr(row, name) for name in columns.split()} for row in of_channels]
 
     yield rows
