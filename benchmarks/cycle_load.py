@@ -119,7 +119,10 @@ def paid(low: int, high: int) -> Ints:
 
 def level(low: int, high: int) -> NDArray[np.float64]:
     """Wh an hour that each account uses on average."""
-    return np.random.default_rng([5, low]).lognormal(5.6, 0.5, high - low)
+    blocks = range((low - 1) // SLICE, (high - 2) // SLICE + 1)
+    drawn = np.concatenate([np.random.default_rng([5, block]).lognormal(5.6, 0.5, SLICE) for block in blocks])
+    first = low - 1 - blocks.start * SLICE
+    return drawn[first : first + high - low]
 
 
 def registers(low: int, high: int, first: int, hours: int) -> pa.Table:
