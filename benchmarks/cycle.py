@@ -4,7 +4,8 @@ Load: ``--rows`` accounts in 200 books (the city of the goal: 2,050,000), and an
 Each has two days of hourly registers behind it; the engine has run an hour already, as a daemon has. Measured is the
 next hour: its registers stand durably in the inbox, then the engine's own steps run: intervals and charges (``rate``),
 hours left (``forecast``), and everybody's decision with its notices and commands committed (``decide``). The bar at the
-whole city: 60 s of wall on two cores, under 4 GiB, and no worse than linear from an eighth.
+whole city: 60 s of wall on two cores (at fewer accounts their share of it), under 4 GiB (asked of the whole city only),
+and no worse than linear from an eighth.
 """
 
 import asyncio
@@ -121,8 +122,14 @@ def bars(medians: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The goals, want beside got."""
     found: dict[str, dict[str, Any]] = {}
     if (whole := medians.get("whole")) is not None:
-        found["wall_s"] = {"want": WALL_S, "got": whole["wall_s"], "ok": whole["wall_s"] <= WALL_S}
-        found["peak_mib"] = {"want": PEAK_MIB, "got": whole["peak_mib"], "ok": whole["peak_mib"] <= PEAK_MIB}
+        share = whole["figures"]["accounts"] / CITY
+        found["wall_s"] = {
+            "want": round(WALL_S * share, 3),
+            "got": whole["wall_s"],
+            "ok": whole["wall_s"] <= WALL_S * share,
+        }
+        if share >= 1:
+            found["peak_mib"] = {"want": PEAK_MIB, "got": whole["peak_mib"], "ok": whole["peak_mib"] <= PEAK_MIB}
         if (eighth := medians.get("eighth")) is not None:
             growth = whole["wall_s"] / eighth["wall_s"]
             found["growth_at_8x"] = {"want": MOST_GROWTH, "got": round(growth, 2), "ok": growth <= MOST_GROWTH}
