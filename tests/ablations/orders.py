@@ -15,6 +15,7 @@ DISPATCH = "tests/control/test_dispatch.py"
 RACES = "tests/control/test_dispatch_races.py"
 HOSTILE = "tests/control/test_hostile.py"
 SETTLE = "tests/control/test_engine_settle.py"
+SHADOW = "tests/control/test_shadow.py"
 ENGINE = "tests/control/test_engine.py"
 
 
@@ -27,6 +28,11 @@ def _whatever_the_relay_is(real: Any) -> Any:
         return not false, f"{false}: {seen.guards[false].because}" if false else ""
 
     return may_send
+
+
+def _whatever_the_shadow_is(real: Any) -> Any:
+    """``may_send`` that does not ask whether the class is only watched."""
+    return lambda case, policy: real(replace(case, shadow=""), policy)
 
 
 def _acknowledged_is_done(real: Any) -> Any:
@@ -77,6 +83,16 @@ ROWS = (
         "known to be on", "orders", "a relay that nobody knows is cut a second time",
         "tests/control/test_ablation.py::test_only_what_is_known_to_be_on_is_cut[unknown]",
         wrap("control.decide:may_send", _whatever_the_relay_is),
+    ),
+    Safeguard(
+        "shadow when decided", "orders", "a class that is only watched is cut",
+        f"{SHADOW}::test_a_class_in_shadow_sends_nothing_and_says_what_it_would_have_done",
+        swap("control.decide:in_shadow", lambda case, chosen: chosen),
+    ),
+    Safeguard(
+        "shadow at the send", "orders", "an order from before the shadow leaves in it",
+        f"{SHADOW}::test_a_command_that_waits_when_the_shadow_falls_is_cancelled",
+        wrap("control.decide:may_send", _whatever_the_shadow_is),
     ),
     Safeguard(
         "fence of the engine", "orders", "an order that is out of date leaves",
