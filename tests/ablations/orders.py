@@ -14,6 +14,7 @@ from tests.ablations import Safeguard, both, constant, entry, swap, wrap
 DISPATCH = "tests/control/test_dispatch.py"
 RACES = "tests/control/test_dispatch_races.py"
 HOSTILE = "tests/control/test_hostile.py"
+OUTAGES = "tests/control/test_outages.py"
 SETTLE = "tests/control/test_engine_settle.py"
 SHADOW = "tests/control/test_shadow.py"
 ENGINE = "tests/control/test_engine.py"
@@ -93,6 +94,16 @@ ROWS = (
         "shadow at the send", "orders", "an order from before the shadow leaves in it",
         f"{SHADOW}::test_a_command_that_waits_when_the_shadow_falls_is_cancelled",
         wrap("control.decide:may_send", _whatever_the_shadow_is),
+    ),
+    Safeguard(
+        "hold of an outage", "orders", "a home without supply is cut",
+        f"{OUTAGES}::test_who_is_without_supply_is_not_cut_and_is_cut_when_it_is_over",
+        swap("control.outages:holds", constant([])),
+    ),
+    Safeguard(
+        "lock of an outage", "orders", "a relay is closed while a crew works on the line",
+        f"{OUTAGES}::test_planned_works_hold_from_their_start_and_temporary_ones_lock_no_relay",
+        swap("control.outages:locks", constant([])),
     ),
     Safeguard(
         "fence of the engine", "orders", "an order that is out of date leaves",
