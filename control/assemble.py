@@ -108,7 +108,7 @@ def cases(reader: Reader, accounts: Sequence[str] | None, world: World) -> dict[
     for start in range(0, len(known), CHUNK):
         part = known[start : start + CHUNK]
         rows = _gather(reader, [row.account for row in part], facts, world.now)
-        rows.debts = {row.account: found for row in part if (found := debts.facts(reader, row, world.now))}
+        rows.debts = {row.account: owed for row in part if (owed := debts.facts(reader, row, world.now))}
         rows.shadow = shadow.states(reader, part, wanted=rows.wanted, facts=facts, limits=world.settings, now=world.now)
         for row in part:
             found[row.account] = _build(row, rows, world)

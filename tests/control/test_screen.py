@@ -170,7 +170,10 @@ def test_a_rule_that_the_screen_does_not_know_switches_it_off() -> None:
         screen.KNOWN = known
 
 
-def test_a_lived_town_stands_as_its_cases_say_and_the_rows_foresee_what_the_cases_do() -> None:
+def test_a_lived_town_stands_as_its_cases_say_and_the_rows_foresee_what_the_cases_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(assemble, "CHUNK", 5)  # of 12 accounts: what was found of the first ones is not forgotten
     world = World(build(4, 12, start=START), FAULTS["none"], Cast(transport="direct"))
     try:
         play(world, 2)
