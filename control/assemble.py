@@ -342,7 +342,7 @@ def _facts(account: Account, state: AccountState, facts: Mapping[str, Signal], w
         "override_feed_fresh": not world.settings.override_feed
         or _fresh(facts.get(signals.OVERRIDE_FEED), world.now, world.settings.override_feed_s),
         "clock_ok": world.clock_ok,
-        "breaker_open": breaker is not None and breaker.value == "open",
+        "breaker_open": bool(signals.breaker_word(breaker, world.now)),
         "kill_switch": kill is not None and kill.value == "on",
     }
 

@@ -133,7 +133,7 @@ def _ask(reader: Reader, cutting: Sequence[Case], world: World) -> Admission:
 
 def trip(unit: Unit, world: World, reason: str) -> None:
     """Open the breaker: no disconnection leaves (G9) until two persons release it."""
-    unit.put(Signal(signals.BREAKER, "open", world.now))
+    unit.put(Signal(signals.BREAKER, signals.OPEN, world.now))
     incidents.file(unit, "breaker_tripped", world.now, cause=f"{world.now:%Y-%m-%d}", detail=reason)
 
 
@@ -162,9 +162,9 @@ def approve(unit: Unit, command_id: str, by: str, world: World) -> Command | Non
 
 def _same(one: str, other: str) -> bool:
     """Whether two names are one person's, however they are written."""
-    return _plain(one) == _plain(other)
+    return plain_name(one) == plain_name(other)
 
 
-def _plain(name: str) -> str:
-    """``ann`` at the console is ``cli:ann`` at the terminal."""
+def plain_name(name: str) -> str:
+    """A person's name however it is written: ``ann`` at the console is ``cli:ann`` at the terminal."""
     return name.strip().casefold().removeprefix("cli:")

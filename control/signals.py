@@ -17,6 +17,7 @@ PRICE_CHANGE = "price_change"
 HEARTBEAT = "heartbeat.engine"
 HEARTBEAT_WATCHDOG = "heartbeat.watchdog"
 PAYMENTS = "payments."
+OPEN, DROPPED = "open", "dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,18 @@ class Signal:
     value: str
     at: datetime
     by: str = "engine"
+
+
+def dropped_on(now: datetime) -> str:
+    """What the breaker says when two persons dropped what it kept back: open until that day (UTC) is over."""
+    return f"{DROPPED}:{now:%Y-%m-%d}"
+
+
+def breaker_word(state: Signal | None, now: datetime) -> str:
+    """``open`` or ``dropped`` while the breaker keeps everything back, "" when it is closed."""
+    if state is None or state.value not in (OPEN, dropped_on(now)):
+        return ""
+    return state.value.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)

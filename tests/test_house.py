@@ -229,6 +229,7 @@ MAY_DO_IO = (
     "control.pacing",
     "control.passes",
     "control.quota",
+    "control.switches",
     "control.reconcile",
     "control.replay",
     "control.replay.history",

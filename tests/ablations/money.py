@@ -7,6 +7,7 @@ from tests.ablations import Safeguard, constant, swap, wrap
 
 SETTLE = "tests/control/test_engine_settle.py"
 WEBHOOK = "tests/control/test_payments_webhook.py"
+SWITCHES = "tests/control/test_switches.py"
 
 
 def _always_first(real: Any) -> Any:
@@ -64,5 +65,15 @@ ROWS = (
         "audit chain", "money and records", "a changed record of who did what is not found",
         "tests/storage/test_audit.py::test_every_kind_of_tampering_is_found",
         swap("storage.audit:check", constant([])),
+    ),
+    Safeguard(
+        "second person at the kill switch", "orders", "one person lets a faulty command go on",
+        f"{SWITCHES}::test_one_pulls_and_two_other_names_reset",
+        swap("control.breaker:PERSONS", 1),
+    ),
+    Safeguard(
+        "a drop lasts the day", "orders", "what two persons stopped leaves with the next hour's pass",
+        f"{SWITCHES}::test_what_two_persons_drop_never_leaves_today_and_is_planned_anew_tomorrow",
+        swap("control.signals:breaker_word", constant("")),
     ),
 )  # fmt: skip
