@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from control import debts, journal, lookups, outages, shadow, signals
+from control import debts, journal, lookups, outages, pricebasis, shadow, signals
 from control.policy import Policy
 from control.records import (
     Action,
@@ -18,6 +18,7 @@ from control.records import (
     Evidence,
     Hold,
     Notice,
+    PriceBasis,
     SafetyLock,
     SealedForecast,
     Service,
@@ -85,6 +86,7 @@ class _Rows:
     notices: dict[str, list[Notice]]
     sealed: dict[str, SealedForecast]
     facts: dict[str, Signal]
+    bases: dict[str, PriceBasis]
     debts: dict[str, dict[str, Any]] = field(default_factory=dict)
     shadow: dict[str, str] = field(default_factory=dict)
 
@@ -131,6 +133,7 @@ def _gather(reader: Reader, names: list[str], facts: dict[str, Signal], now: dat
     meters = sorted({row.meter for row in installs.values()})
     ids = sorted({row.meter_id for row in installs.values()})
     live = reader.find(Command, account__in=names, state__in=journal.LIVE_STATES, order=("account", "requested"))
+    bases = pricebasis.doubts(reader, names)
     return _Rows(
         states={row.account: row for row in reader.find(AccountState, account__in=names)},
         installs=installs,
@@ -155,8 +158,9 @@ def _gather(reader: Reader, names: list[str], facts: dict[str, Signal], now: dat
         holds=_lists(_in_force(outages.holds(reader, names, installs, now), now)),
         locks=_lists(_in_force(outages.locks(reader, names, installs, now), now)),
         notices=_lists(lookups.told(reader, names)),
-        sealed=lookups.sealed(reader, names, now),
+        sealed=lookups.sealed(reader, names, now, bases.keys()),
         facts=facts,
+        bases=bases,
     )
 
 
@@ -221,6 +225,7 @@ def _build(account: Account, rows: _Rows, world: World) -> Case:
         alerts=tuple(sorted({row.rung for row in all_notices if row.epoch == state.epoch or _lasting(row)})),
         delivered=_delivered(notices),
         **_ahead(rows.sealed.get(name), world.outlooks.get(name)),
+        **_doubt(rows.bases.get(name)),
         **_facts(account, state, rows.facts, world),
         **rows.debts.get(name, {}),
         shadow=rows.shadow.get(name, ""),
@@ -332,6 +337,14 @@ def _ahead(sealed: SealedForecast | None, outlook: Outlook | None) -> dict[str, 
         "tier_period": outlook.tier_period if outlook else "",
         "next_tier_h": outlook.next_tier_h if outlook else None,
     }
+
+
+def _doubt(basis: PriceBasis | None) -> dict[str, Any]:
+    """Since when forecasts rest on prices that changed, and from when on they count again."""
+    if basis is None:
+        return {}
+    firm = basis.since if basis.confirmed_at is not None else None
+    return {"price_doubt_from": basis.doubt_from, "price_firm_from": firm}
 
 
 def _facts(account: Account, state: AccountState, facts: Mapping[str, Signal], world: World) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from control import (
     handheld,
     notices,
     outagedesk,
-    outlooks,
     passes,
     reconcile,
+    sealing,
     settings,
     settle,
     signals,
@@ -63,7 +63,6 @@ from tariff.model import Book
 
 T = TypeVar("T")
 VISITS_KEPT = 64  # visits committed together while collecting
-SEALED = "forecast.sealed"
 LEAST_S = 0.5  # between two turns that nobody asked for
 
 
@@ -180,17 +179,10 @@ class Engine:
     async def forecast(self) -> None:
         """Work out how long everybody's money lasts; the first time of each day it is sealed."""
         world = self.world()
-        today = f"{world.now:%Y-%m-%d}"
-        sealed = self.store.read(lambda reader: reader.get(Signal, SEALED))
-        whole = sealed is None or sealed.value != today
+        whole = sealing.due(self.store, world)
         cases = await self._offload(lambda: self._foresight.look(world, self.books, whole=whole))
-        if not whole:
-            return
-        rows = [outlooks.seal(case, self._outlooks.get(name), world.now) for name, case in cases.items()]
-        for start in range(0, len(rows), self.settings.slice_size):
-            part = rows[start : start + self.settings.slice_size]
-            await self._commit(Priority.BATCH, lambda unit, part=part: [unit.add(row) for row in part])  # type: ignore[misc]
-        await self._commit(Priority.BATCH, lambda unit: unit.put(Signal(SEALED, today, world.now)))
+        if whole:
+            await sealing.seal(self.store, world, cases, self._outlooks)
 
     async def decide(self, accounts: list[str] | None = None, *, requester: str = "engine") -> DecideReport:
         """Decide on everybody (or ``accounts``) and read back the unknown; another approves what ``requester`` asks."""

@@ -251,18 +251,30 @@ def _notices(policy: Policy) -> list[tuple[str, timedelta, timedelta]]:
     return wanted
 
 
+def _on_doubtful_prices(case: Case) -> bool:
+    """Whether the forecast was sealed after the prices changed, and not since two persons confirmed the change."""
+    at, doubt, firm = case.forecast_sealed_at, case.price_doubt_from, case.price_firm_from
+    return at is not None and doubt is not None and at >= doubt and (firm is None or at < firm)
+
+
 def _foreseen(case: Case, policy: Policy) -> Guard:
     """The forecast half of G6; post-paid: the debt itself is old enough, there is nothing to forecast."""
     sealed = timedelta(hours=policy.sealed_h)
+    doubt = case.price_doubt_from if case.price_firm_from is None else None  # nobody confirmed the change yet
     if case.mode == credit.POSTPAID:
         since = case.overdue_since
+        if doubt is not None and (since is None or since >= doubt):
+            return Guard("G6", False, f"billed on prices that changed {doubt.isoformat()} and nobody has confirmed")
         return Guard("G6", since is not None and case.now - since >= sealed, "notices delivered; overdue long enough")
     if case.forecast_sealed_at is None or case.now - case.forecast_sealed_at < sealed:
         return Guard("G6", False, f"no forecast sealed {policy.sealed_h} h ago or earlier")
     paid = case.last_payment_at
     if paid is not None and case.forecast_sealed_at < paid and _lifted(case, policy):
         return Guard("G6", False, "the forecast was sealed before a payment that lifted the status to ok")
-    latest = case.now + timedelta(hours=policy.forecast_slack_h)
+    if _on_doubtful_prices(case):
+        return Guard("G6", False, "the forecast was sealed on prices that changed and nobody has confirmed")
+    slack = timedelta(hours=policy.forecast_slack_h)
+    latest = case.now + slack if doubt is None else case.now - slack  # in doubt it is the customer's
     if case.forecast_exhausts_at is None or case.forecast_exhausts_at > latest:
         return Guard("G6", False, f"the forecast sealed {case.forecast_sealed_at.isoformat()} had not seen exhaustion")
     return Guard("G6", True, f"notices delivered; foreseen by the forecast of {case.forecast_sealed_at.isoformat()}")

@@ -1,7 +1,9 @@
 """A snapshot and accounts go in; their sealed forecasts, their notices and their money come out, by account."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from control import pricebasis
 from control.records import Notice, SealedForecast
 from storage import ledger
 from storage.records import AccountState
@@ -13,11 +15,17 @@ SEALED_DAILY = timedelta(hours=26)  # between two seals
 LASTING = ("over_tier", "over_tier_soon")  # codes of notices that may stand for longer than a credit epoch
 
 
-def sealed(reader: Reader, names: list[str], now: datetime) -> dict[str, SealedForecast]:
-    """Each account's newest forecast of those that may count for G6; most were sealed in the last day that may."""
-    found: dict[str, SealedForecast] = {}
-    latest, left = now - SEALED_AGO, names
+def sealed(reader: Reader, names: list[str], now: datetime, doubts: Collection[str] = ()) -> dict[str, SealedForecast]:
+    """Each account's newest forecast of those that may count for G6; most were sealed in the last day that may.
+
+    ``doubts`` are those of ``names`` whose prices changed: not every forecast of theirs counts.
+    """
+    doubtful = sorted(doubts)
+    found = pricebasis.sealed(reader, doubtful, now - SEALED_AGO) if doubtful else {}
+    latest, left = now - SEALED_AGO, [name for name in names if name not in doubts]
     for earliest in (latest - SEALED_DAILY, now - SEALED_WITHIN):
+        if not left:
+            break
         rows = reader.find(
             SealedForecast,
             account__in=left,
@@ -27,8 +35,6 @@ def sealed(reader: Reader, names: list[str], now: datetime) -> dict[str, SealedF
         )
         found |= {row.account: row for row in rows}
         latest, left = earliest, [name for name in left if name not in found]
-        if not left:
-            break
     return found
 
 

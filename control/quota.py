@@ -7,7 +7,7 @@ passes may have queued more than one day may send. The window is the day (UTC).
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
-from control import breaker
+from control import breaker, pricebasis
 from control.assemble import World
 from control.breaker import Counts
 from control.lookups import SEALED_AGO, SEALED_DAILY, SEALED_WITHIN
@@ -36,7 +36,10 @@ def foreseen_of(reader: Reader, accounts: Collection[str], now: datetime) -> int
         f'SELECT account, max(sealed_at), exhausts_at FROM "{table}" WHERE sealed_at <= ? AND sealed_at > ?'
         " GROUP BY account"
     )
-    latest, found, left = now - SEALED_AGO, 0, set(accounts)
+    latest, left = now - SEALED_AGO, set(accounts)
+    changed = pricebasis.foreseen(reader, now, latest)  # prices changed of late: not every forecast counts
+    found = sum(1 for account, at in changed.items() if account in left and at is not None and to_ms(at) <= until)
+    left -= changed.keys()
     for earliest in (latest - SEALED_DAILY, now - SEALED_WITHIN):
         for account, _, exhausts in reader.connection.execute(sql, (to_ms(latest), to_ms(earliest))):
             if account in left:

@@ -211,6 +211,8 @@ class Case:
     accumulated_micro: int = 0  # debt that grew while nothing could be collected
     last_debt_micro: int = 0  # of the last payment, taken for debts
     shadow: str = ""  # "all": nothing is sent, "cuts": no disconnection is, "": live
+    price_doubt_from: datetime | None = None  # forecasts sealed from here on rest on prices that changed (G6)
+    price_firm_from: datetime | None = None  # those sealed from here on count: two persons confirmed the change
     at_send: bool = False  # judged at the send: guards ask for what only a session with the meter can show
 
 
@@ -341,6 +343,20 @@ class SealedForecast:
     exhausts_at: datetime | None  # None: not within the horizon
     p10_at: datetime | None = None
     book_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBasis:
+    """What one account is charged by now; ``doubt_from`` None: it never changed since it was first seen."""
+
+    account: str
+    book_hash: str
+    attributes: str  # JSON, without those that no price depends on
+    code: str  # fingerprint of the rating code
+    since: datetime
+    doubt_from: datetime | None = None
+    before: str = ""  # the book's hash before the doubt
+    confirmed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

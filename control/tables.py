@@ -11,6 +11,7 @@ from control.records import (
     Hold,
     Incident,
     Notice,
+    PriceBasis,
     SafetyLock,
     SealedForecast,
     Wanted,
@@ -261,6 +262,23 @@ _FORECAST = TableSpec(
         "book_hash": "the book it was made with",
     },
 )
+_BASIS = TableSpec(
+    name="price_basis",
+    record=PriceBasis,
+    key=("account",),
+    indexes=(("doubt_from",),),
+    comment="What each account is charged by, since when, and whether two persons confirmed the change to it.",
+    columns={
+        "account": "account number",
+        "book_hash": "the book by which it is rated",
+        "attributes": "its attributes that prices may depend on, JSON",
+        "code": "fingerprint of the rating code",
+        "since": "the present basis holds since, UTC",
+        "doubt_from": "forecasts sealed from here on count only once the change is confirmed, UTC; empty = no change",
+        "before": "the book before the doubt",
+        "confirmed_at": "two persons confirmed it, UTC",
+    },
+)
 _FENCE = TableSpec(
     name="fences",
     record=Fence,
@@ -286,4 +304,5 @@ TABLES: tuple[TableSpec, ...] = (
     _ALLOCATED,
     *signals.TABLES,
     *fieldbook.TABLES,
+    _BASIS,
 )

@@ -78,6 +78,20 @@ ROWS = (
         both(swap("control.breaker:MEDIAN_FACTOR", 10**9), swap("control.breaker:DAY_SHARE", 1)),
     ),
     Safeguard(
+        "prices that two persons confirmed", "many at once", "a wrong tariff that has foreseen itself cuts its victims",
+        "tests/control/test_pricebasis.py"
+        "::test_a_forecast_on_prices_that_nobody_confirmed_cuts_nobody_and_after_two_persons_it_does",
+        both(swap("control.pricebasis:TRUSTED", "1"), swap("control.guards:_on_doubtful_prices", constant(False))),
+    ),
+    Safeguard(
+        "the day that doubt gives", "many at once", "in doubt, somebody is cut a day too early",
+        "tests/control/test_pricebasis.py"
+        "::test_who_would_have_run_out_on_the_old_prices_may_be_cut_a_day_later[ago0-False]",
+        wrap("control.guards:_foreseen", lambda real: lambda case, policy: real(
+            replace(case, price_firm_from=case.price_doubt_from and case.now), policy
+        )),
+    ),
+    Safeguard(
         "rings", "many at once", "all leave before the first few were seen to be right",
         f"{QUOTA}::test_a_ring_waits_for_the_one_before_it",
         swap("control.breaker:ring_limit", constant(None)),
