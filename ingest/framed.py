@@ -15,6 +15,7 @@ from ingest.errors import WireRefusal
 from ingest.obis import name_of
 from ingest.pushmodel import PushProfile
 from ingest.wire import acse, apdu, dlt645, p1, pushes
+from ingest.wire.cosem import When
 from ingest.wire.dlt645_items import NAMES, readings, text_of
 
 P1_ZONE = "Europe/Amsterdam"
@@ -22,6 +23,8 @@ P1_ZONE = "Europe/Amsterdam"
 DLT645_ZONE = "Asia/Shanghai"
 MAINS_V = (Decimal(80), Decimal(480))
 """Volts of a live phase or of two against each other; 0 is a phase that is not connected."""
+LEAST_VA, FAR = Decimal(200), Decimal(5)
+"""Volts times amperes are compared with the power above 200 VA; a factor of 5 is no load, but a power of ten."""
 MOST_W = Decimal(2_000_000)
 MOST_A = Decimal(10_000)
 MOST_WH = Decimal(10) ** 13
@@ -74,7 +77,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of a stream; ``status`` is ok, flagged or refused (then ``reason`` says why, and ``raw`` is kept)."""
+    """One frame of a stream; ``status`` is ok, flagged or refused (then ``reason`` says why, and ``raw`` is kept).
+
+    ``clock`` is the meter's own time as it stands in a push, for whoever knows the meter's zone better.
+    """
 
     offset: int
     status: str
@@ -86,6 +92,7 @@ class Frame:
     findings: tuple[Finding, ...] = ()
     kind: str = ""
     raw: bytes = b""
+    clock: When | None = None
 
 
 Chooser = Callable[[Callable[[Mapping[str, PushProfile]], PushProfile | None]], PushProfile | None]
@@ -93,10 +100,25 @@ Chooser = Callable[[Callable[[Mapping[str, PushProfile]], PushProfile | None]], 
 
 def judged(frame: Frame) -> Frame:
     """The frame with a finding for each value that cannot be; then it is flagged."""
-    found = [finding for value in frame.values if (finding := _implausible(value))]
+    found = [finding for value in frame.values if (finding := _implausible(value))] + _unlike(frame.values)
     kept = [finding for finding in frame.findings if finding.code != "implausible"]
     flagged = found or any(finding.code in ("no_scaler", "unauthenticated", "no_end") for finding in kept)
     return replace(frame, findings=(*kept, *found), status="flagged" if flagged else frame.status)
+
+
+def _unlike(values: tuple[Reading, ...]) -> list[Finding]:
+    """Phases whose volts times amperes are far from the power that stands beside them: one of the scales is wrong."""
+    known = {value.name: value.value for value in values if isinstance(value.value, Decimal)}
+    ways = [known.get(f"{kind}_power_{way}") for kind in ("active", "reactive") for way in ("import", "export")]
+    if None in ways:
+        return []
+    power = sum((abs(way) for way in ways if way is not None), Decimal(0))
+    phases = sum(
+        known.get(f"voltage_l{n}", Decimal(0)) * abs(known.get(f"current_l{n}", Decimal(0))) for n in (1, 2, 3)
+    )
+    if phases < LEAST_VA or power < LEAST_VA or 1 / FAR < phases / power < FAR:
+        return []
+    return [Finding("implausible", "", f"{phases:.0f} VA in the phases, {power:f} in all: check the profile's scalers")]
 
 
 def _implausible(reading: Reading) -> Finding | None:
@@ -112,25 +134,26 @@ def _implausible(reading: Reading) -> Finding | None:
     return None
 
 
-def look_at_push(record: apdu.Apdu, offset: int, profile_for: Chooser, zone: str) -> Frame:
-    """A DataNotification by its profile; other APDUs hold no push and are named."""
+def look_at_push(record: apdu.Apdu, offset: int, profile_for: Chooser, zone: str, title: bytes = b"") -> Frame:
+    """A DataNotification by its profile; other APDUs hold no push and are named. ``title`` is who ciphered it."""
     if not isinstance(record, apdu.Notification):
         if isinstance(record, acse.AssociationRequest | acse.AssociationResponse | acse.Release):
             return Frame(offset, "ok", findings=(Finding("no_values", "", type(record).__name__),))
         if isinstance(record, apdu.GetResponse | apdu.GetBlock | apdu.GetListResponse | apdu.EventNotification):
             raise WireRefusal("unknown_list", f"{type(record).__name__}: what was asked for is not in the frame")
         return Frame(offset, "ok", findings=(Finding("no_values", "", type(record).__name__),))
-    body = pushes.body_of(record.data)
+    body = replace(pushes.body_of(record.data), title=title[:3].decode("latin-1"))
     profile = profile_for(lambda known: pushes.choose(known, body))
     push = pushes.decode(body, profile)
     used = zone or (profile.zone if profile is not None else "")
-    at, why = pushes.time_in(record.at if record.at is not None else push.clock, used)
+    clock = record.at if record.at is not None else push.clock
+    at, why = pushes.time_in(clock, used)
     stamp, _ = pushes.time_in(push.clock, used)
     findings = [Finding(why, "", "the deviation is not specified: name the meter's zone")] if why else []
     findings += [Finding("no_scaler", obis, "left out: nothing says its scaler") for obis in push.unscaled]
     values = tuple(Reading(v.obis, name_of(v.obis), v.value, v.unit, stamp or at) for v in push.values)
     name = profile.name if profile is not None else "self_described"
-    return Frame(offset, "ok", "", name, push.meter, at, values, tuple(findings))
+    return Frame(offset, "ok", "", name, push.meter, at, values, tuple(findings), clock=clock)
 
 
 def look_at_telegram(telegram: p1.Telegram, offset: int, zone: str) -> Frame:

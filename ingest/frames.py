@@ -12,7 +12,7 @@ from ingest.errors import WireRefusal
 from ingest.framed import Finding, Frame, judged, look_at_645, look_at_push, look_at_telegram
 from ingest.framed376 import look_at_terminal
 from ingest.pushmodel import PushProfile
-from ingest.wire import apdu, ciphering, dlt645, hdlc, mbus, p1, qgdw376
+from ingest.wire import apdu, ciphering, dlt645, hdlc, mbus, p1, qgdw376, quirks
 from ingest.wire.assembly import Blocks, Segments, Unit
 from ingest.wire.ciphering import Keys
 from ingest.wire.seen import BAD
@@ -102,24 +102,26 @@ class FrameReader:
 
     def _opened(self, unit: Unit) -> Frame:
         """An APDU, deciphered where it must be; some meters cipher a P1 telegram."""
-        plain = unit.payload
+        plain, title = unit.payload, b""
         findings: tuple[Finding, ...] = ()
         if plain[:1] and plain[0] in apdu.CIPHERED:
-            plain, findings = self._deciphered(plain)
+            plain, title, findings = self._deciphered(plain)
         if plain[:1] == b"/":
             seen = p1.look(plain, closed=True)
             if seen.frame is None:
                 raise WireRefusal(seen.miss, "a ciphered telegram")
             frame = look_at_telegram(seen.frame, unit.offset, self.zone)
         else:
-            frame = look_at_push(apdu.decode(plain), unit.offset, self._profile_for, self.zone)
+            record, odd = _decoded(plain)
+            frame = look_at_push(record, unit.offset, self._profile_for, self.zone, title)
+            findings += (Finding("mended", "", odd),) if odd else ()
         return judged(replace(frame, findings=(*frame.findings, *findings)))
 
     def _profile_for(self, choose: Callable[[Mapping[str, PushProfile]], PushProfile | None]) -> PushProfile | None:
         return self.profile if self.profile is not None else choose(self.known)
 
-    def _deciphered(self, raw: bytes) -> tuple[bytes, tuple[Finding, ...]]:
-        """What the keys open; the encryption key alone shows it too, and that is said."""
+    def _deciphered(self, raw: bytes) -> tuple[bytes, bytes, tuple[Finding, ...]]:
+        """What the keys open and who ciphered it; the encryption key alone shows it too, and that is said."""
         sealed = ciphering.parse(raw)
         if self.keys is None:
             who = sealed.title.hex() or "unknown"
@@ -128,8 +130,8 @@ class FrameReader:
             plain = ciphering.read_unverified(sealed, self.keys)
             if plain[:1] not in (b"/", b"\x0f"):
                 raise WireRefusal("bad_tag", "the key opens nothing that is a push")
-            return plain, (Finding("unauthenticated", "", "read without the authentication key"),)
-        return ciphering.unseal(sealed, self.keys), ()
+            return plain, sealed.title, (Finding("unauthenticated", "", "read without the authentication key"),)
+        return ciphering.unseal(sealed, self.keys), sealed.title, ()
 
     def _guarded(self, piece: Piece, kind: str, work: Callable[[], Frame]) -> Frame:
         try:
@@ -142,6 +144,19 @@ class FrameReader:
 
     def _refused(self, unit: Unit, reason: str) -> Frame:
         return _refusal(unit.offset, unit.raw, reason, "a segment or block of it is missing")
+
+
+def _decoded(plain: bytes) -> tuple[apdu.Apdu, str]:
+    """An APDU, and what had to be mended of a push that breaks the standard."""
+    try:
+        return apdu.decode(plain), ""
+    except WireRefusal as refusal:
+        if plain[:1] != bytes([apdu.DATA_NOTIFICATION]):
+            raise
+        try:
+            return quirks.mended(plain)
+        except WireRefusal:
+            raise refusal from None
 
 
 def _refusal(offset: int, raw: bytes, reason: str, detail: str) -> Frame:

@@ -1,7 +1,8 @@
 """A file or hex text of captured frames goes in, its bytes come out, whatever they were written in.
 
-Raw bytes stay as they are. Text of hex digits (with spaces, ``0x``, colons, commas, one frame a line or many lines a
-frame) becomes bytes; lines of JSON give their ``hex`` members. A P1 telegram is text and stays as it is.
+Raw bytes stay as they are. Text of hex digits (with spaces, ``0x``, ``\\x``, colons, commas, brackets, quotes, comments
+behind ``//`` or ``#``, one frame a line or many lines a frame) becomes bytes; lines of JSON give their ``hex`` members.
+A P1 telegram is text and stays as it is. The path ``-`` is standard input.
 """
 
 import json
@@ -14,7 +15,7 @@ from prewatt.errors import BadConfig
 CHUNK = 65_536
 MOST_TEXT = 64 * 1024 * 1024
 """Bytes of a hex file that is read at once; larger captures are streamed as bytes."""
-_MARKS = re.compile(r"0[xX](?=[0-9A-Fa-f]{1,2}\b)|[\s:,;\-]")
+_MARKS = re.compile(r"(?://|#)[^\n]*|(?:0[xX]|\\x)(?=[0-9A-Fa-f]{1,2}(?![0-9A-Fa-f]))|[\s:,;\-\[\](){}'\"]")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+", re.ASCII)
 
 
@@ -57,10 +58,14 @@ def _frames_of(lines: list[str]) -> list[bytes]:
     return found if alone else []
 
 
+def _source(path: Path) -> Path:
+    return Path("/dev/stdin") if path == Path("-") else path
+
+
 def read_file(path: Path) -> list[bytes]:
     """The captures of one file; BadConfig when it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with _source(path).open("rb") as file:
             raw = file.read(MOST_TEXT + 1)
     except OSError as error:
         raise BadConfig(f"cannot read: {error.strerror}", which=str(path)) from error
@@ -74,7 +79,7 @@ def read_file(path: Path) -> list[bytes]:
 def stream(path: Path) -> Iterator[bytes]:
     """The bytes of a file or device as they come; hex text is recognised by its first piece."""
     try:
-        with path.open("rb", buffering=0) as file:
+        with _source(path).open("rb", buffering=0) as file:
             first = file.read(CHUNK)
             if from_hex(first.decode("latin-1")[: len(first) // 2 * 2].rsplit("\n", 1)[0]) is not None:
                 yield from captures(first + file.readall())

@@ -40,6 +40,8 @@ from ingest.records import (
 from ingest.registerwatch import RegisterWatch
 from ingest.terminalmodel import PushDriver
 from ingest.wire.ciphering import Keys
+from ingest.wire.cosem import When
+from ingest.wire.pushes import time_in
 
 READ_LIMIT = 4096
 SILENCE_S = 7_200.0
@@ -53,16 +55,24 @@ LATE_PUSH_S = 600
 """A push that comes later after its own time was held back on its way, or its meter's clock is slow."""
 FRESH_S = 300
 CLOCK_LIMIT_S = 120
+ANY_ZONE_S = 14 * 3600 + CLOCK_LIMIT_S
+"""A clock that names no deviation is ahead only where it is so in every zone; the meter's own zone decides later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A push: when it arrived, the time inside it, its numbers, its bytes."""
+    """A push: when it arrived, the time inside it by the profile's zone, the meter's clock, its numbers, its bytes."""
 
     at: datetime
     time: datetime
+    clock: When | None
     numbers: Mapping[str, Decimal]
     raw: bytes
+
+    def time_in(self, zone: str) -> datetime:
+        """The time inside it where the meter's own ``zone`` is known (UTC: it is not) and its clock names none."""
+        open_clock = self.clock is not None and self.clock.deviation_min is None and zone != "UTC"
+        return (time_in(self.clock, zone)[0] if open_clock else None) or self.time
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +189,12 @@ class PushLink:
             return
         at = self._clock.now()
         time = frame.time if frame.time is not None else at
-        if (time - at).total_seconds() > CLOCK_LIMIT_S:
+        named = frame.clock is None or frame.clock.deviation_min is not None
+        if (time - at).total_seconds() > (CLOCK_LIMIT_S if named else ANY_ZONE_S):
             self.dropped["clock_ahead"] += 1
             return
         held = self._heard.setdefault(frame.meter, deque(maxlen=HELD))
-        pushed = Pushed(at, time, numbers_of(frame), frame.raw)
+        pushed = Pushed(at, time, frame.clock, numbers_of(frame), frame.raw)
         if held and not _has_register(held[-1]):
             held.pop()  # of pushes without a register only the newest is kept: they say the load
         held.append(pushed)
@@ -221,9 +232,12 @@ class PushLink:
         """What was heard of a meter, oldest first."""
         for pushed in self._heard.get(point.serial, ()):
             known, found = pushed.numbers, registers_of(pushed.numbers, driver)
+            time = pushed.time_in(point.zone)
+            if (time - pushed.at).total_seconds() > CLOCK_LIMIT_S:
+                continue
             yield Heard(
-                pushed.time,
-                (pushed.at - pushed.time).total_seconds(),
+                time,
+                (pushed.at - time).total_seconds(),
                 found.get(Channel.IMPORT),
                 found.get(Channel.EXPORT),
                 _whole(known.get("1.0.1.7.0.255")),

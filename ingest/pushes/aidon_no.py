@@ -1,4 +1,4 @@
-"""Aidon 6515, 6525 and 6534 in Norway: rows with their scalers go in, values in local time come out."""
+"""Aidon 6515, 6525 and 6534 in Norway: rows with their scalers go in, values come out; the clock is standard time."""
 
 from ingest.pushmodel import PushExample, PushProfile
 
@@ -7,7 +7,7 @@ PROFILE = PushProfile(
     title="Aidon 6000 series, Norwegian lists 1 to 3 (AIDON_V0001)",
     shape="rows",
     version="AIDON_V",
-    zone="Europe/Oslo",
+    zone="Etc/GMT-1",  # Central European standard time all the year, whatever the status byte says
     examples=(
         PushExample(
             frame=(

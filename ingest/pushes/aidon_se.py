@@ -1,4 +1,4 @@
-"""Aidon in Sweden: rows with their scalers, the clock first, go in; values come out; local time without a deviation."""
+"""Aidon in Sweden: rows with their scalers, the clock first, go in; values come out; the clock is standard time."""
 
 from ingest.pushmodel import PushExample, PushProfile
 
@@ -7,7 +7,7 @@ PROFILE = PushProfile(
     title="Aidon 6000 series, Swedish list",
     shape="rows",
     first="0.0.1.0.0.255",
-    zone="Europe/Stockholm",
+    zone="Etc/GMT-1",  # Central European standard time all the year, whatever the status byte says
     examples=(
         PushExample(
             frame=(

@@ -18,11 +18,13 @@ PROFILE = PushProfile(
     zone="Europe/Oslo",
     exponents={"Wh": 0, "W": 0, "V": -1, "A": -3},
     lists=(
-        PlainList("list 1", ("1.0.1.7.0.255",)),
-        PlainList("list 2, one phase", (*_IDENTITY, *_POWER, *_ONE)),
-        PlainList("list 2, three phases", (*_IDENTITY, *_POWER, *_THREE)),
-        PlainList("list 3, one phase", (*_IDENTITY, *_POWER, *_ONE, *_ENERGY)),
-        PlainList("list 3, three phases", (*_IDENTITY, *_POWER, *_THREE, *_ENERGY)),
+        PlainList("list 1", ("1.0.1.7.0.255",), "4"),
+        PlainList("list 2, one phase", (*_IDENTITY, *_POWER, *_ONE), "sss444444", lead="KFM_.*"),
+        PlainList("list 2, three phases", (*_IDENTITY, *_POWER, *_THREE), "sss4444444444", lead="KFM_.*"),
+        PlainList("list 3, one phase", (*_IDENTITY, *_POWER, *_ONE, *_ENERGY), "sss444444tnnnn", lead="KFM_.*"),
+        PlainList(
+            "list 3, three phases", (*_IDENTITY, *_POWER, *_THREE, *_ENERGY), "sss4444444444tnnnn", lead="KFM_.*"
+        ),
     ),
     examples=(
         PushExample(

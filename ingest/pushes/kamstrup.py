@@ -1,4 +1,8 @@
-"""Kamstrup Omnipower: codes and bare values in pairs go in; energies in 10 Wh, currents in 10 mA, volts come out."""
+"""Kamstrup Omnipower: codes and bare values in pairs go in; energies in 10 Wh, currents in 10 mA, volts come out.
+
+Meters on current transformers (types 685...) send mA. Some Swedish and Danish utilities had their meters set to 1 Wh
+and 10 mV, and nothing in the push says so: those are read with ``--profile kamstrup_fine``.
+"""
 
 from ingest.pushmodel import PushExample, PushProfile
 
@@ -7,8 +11,9 @@ PROFILE = PushProfile(
     title="Kamstrup Omnipower, lists 1 and 2 of Norway and Sweden (Kamstrup_V0001)",
     shape="pairs",
     version="Kamstrup_V",
-    zone="Europe/Oslo",
-    exponents={"Wh": 1, "W": 0, "V": 0, "A": -2},
+    zone="Etc/GMT-1",  # Central European standard time all the year, whatever the status byte says
+    exponents={"Wh": 1, "W": 0, "V": 0, "A": -2} | {f"1.1.{c}.7.0.255": -2 for c in (13, 33, 53, 73)},
+    by_type={"685": {"A": -3}},
     examples=(
         PushExample(
             frame=(

@@ -9,7 +9,7 @@ PROFILE = PushProfile(
     devices=("LGZ",),
     setups=("0.8.25.9.0.255",),
     zone="Europe/Zurich",
-    exponents={"Wh": 0, "W": 0, "V": 0, "A": -2, "1.0.13.7.0.255": -3},
+    exponents={"Wh": 0, "W": 0, "V": 0, "A": -2, "Hz": 0, "1.0.13.7.0.255": -3},
     examples=(
         PushExample(
             frame=(

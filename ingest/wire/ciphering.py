@@ -20,6 +20,7 @@ COUNTER_LIMIT: Final = 0xFFFF_FFFF
 AUTHENTICATED, ENCRYPTED = 0x10, 0x20
 BOTH: Final = AUTHENTICATED | ENCRYPTED
 _BROADCAST, _COMPRESSED = 0x40, 0x80
+_AES_128: Final = (0, 1)  # suites with AES-GCM-128: 1 only agrees on keys in another way, and Kaifa's pushes name it
 # glo- and ded- tags of each plain tag (table 9 of the clause); 0xDB and 0xDC wrap any.
 GLO: Final = {
     0x01: 0x21,
@@ -164,7 +165,7 @@ def _content(sealed: Sealed) -> bytes:
 
 def _apart(sealed: Sealed, title: bytes) -> tuple[bytes, bytes, bytes]:
     """Initialisation vector, body and tag."""
-    if sealed.control & 0x0F or sealed.control & (_COMPRESSED | _BROADCAST):
+    if sealed.control & 0x0F not in _AES_128 or sealed.control & (_COMPRESSED | _BROADCAST):
         raise WireRefusal("unsupported_security", f"security control {sealed.control:02x}")
     who = sealed.title or title
     if len(who) != TITLE_SIZE:

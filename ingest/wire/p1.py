@@ -16,6 +16,8 @@ MAX_TELEGRAM: Final = 16_384
 _HEADER: Final = re.compile(rb"/[A-Za-z]{3}[ -~]{1,80}\r?\n", re.ASCII)
 _MAYBE_HEADER: Final = re.compile(rb"/([A-Za-z]{0,2}|[A-Za-z]{3}[ -~]{0,80}\r?)", re.ASCII)
 _END: Final = re.compile(rb"\n!([0-9A-Fa-f]{0,4})[ \t]*(\r?\n|\r|$)", re.ASCII)
+_CIPHERED: Final = re.compile(rb"\r?\n\x00\x82(..)[\x00-\x7f]", re.DOTALL)
+"""Behind the blank line of some Polish meters: a system title of no length, then how long the ciphered telegram is."""
 _LINE: Final = re.compile(r"(\d+-\d+:\d+\.\d+(?:\.\d+)?(?:\*\d+)?)((?:\([^()]*\))+)\s*", re.ASCII)
 _GROUPS: Final = re.compile(r"\(([^()]*)\)")
 
@@ -51,6 +53,9 @@ def look(data: bytes | bytearray, at: int = 0, *, closed: bool = False) -> Seen[
     if head is None:
         whole = _MAYBE_HEADER.fullmatch(data, at) if not closed else None
         return Seen(None, MORE if whole else NONE, len(data) - at if whole else 0)
+    sealed = _CIPHERED.match(data, head.end())
+    if sealed is not None:
+        return _sealed(data, at, sealed.end(1) + int.from_bytes(sealed[1], "big"), closed=closed)
     limit = min(len(data), at + MAX_TELEGRAM)
     end = _END.search(data, head.end() - 1, limit)
     nearest = _HEADER.search(data, head.end(), end.start() if end else limit)
@@ -65,6 +70,17 @@ def look(data: bytes | bytearray, at: int = 0, *, closed: bool = False) -> Seen[
     if checked and not _crc_good(body, int(end[1], 16)):
         return Seen(None, BAD, end.end() - at)
     return Seen(_parse(body[:-1], checked=checked), "", end.end() - at)
+
+
+def _sealed(data: bytes | bytearray, at: int, end: int, *, closed: bool) -> Seen[Telegram]:
+    """A telegram whose lines are ciphered: its header and its end are plain, and it is refused whole."""
+    tail = re.compile(rb"\s*!([0-9A-Fa-f]{4})[ \t]*(\r?\n|\r|$)").match(data, end)
+    if tail is None:
+        if len(data) < end + 8 and not closed:
+            return Seen(None, MORE, len(data) - at)
+        nearest = _HEADER.search(data, at + 1, end)
+        return Seen(None, "truncated", (nearest.start() if nearest else len(data)) - at)
+    return Seen(None, "ciphered_no_key", tail.end() - at)
 
 
 def _crc_good(body: bytes, want: int) -> bool:

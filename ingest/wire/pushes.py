@@ -5,15 +5,16 @@ number that neither scales is left out and named. Bytes raise only ``WireRefusal
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from ingest.errors import WireRefusal
 from ingest.obis import unit_of
-from ingest.pushmodel import PushProfile
+from ingest.pushmodel import PlainList, PushProfile
 from ingest.wire.axdr import NUMBERS, Data, Tag
 from ingest.wire.cosem import UNIT_TEXTS, When, obis_text, scaler_of, unpack_time
 
@@ -24,6 +25,7 @@ IDENTITIES: Final = (
     "0.0.96.1.0.255",
     "1.1.0.0.5.255",
     "1.0.0.0.0.255",
+    "1.1.0.0.1.255",
     "0.0.96.1.1.255",
     "0.0.96.1.2.255",
     "0.0.96.1.3.255",
@@ -31,6 +33,8 @@ IDENTITIES: Final = (
     "0.0.96.1.255.255",
 )
 """Codes that say which meter it is, the nearest to the number on its front first."""
+TYPES: Final = ("1.1.96.1.1.255", "0.0.96.1.7.255")
+"""Codes of the meter's type, where a maker tells it."""
 PUSH_SETUP: Final = 40
 
 
@@ -44,11 +48,12 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A push taken apart: its shape, its entries, and the objects that a described one names first."""
+    """A push taken apart: its shape, its entries, its push setup, and the system title that ciphered it."""
 
     shape: str
     entries: tuple[Entry, ...]
     setup: str = ""
+    title: str = ""
 
     def text(self, codes: Iterable[str]) -> str:
         """The text under the first of ``codes`` that is there."""
@@ -92,7 +97,7 @@ def body_of(data: Data) -> Body:
     if definitions and len(definitions) == len(children):
         return _described(definitions, children)
     entries = tuple(_pairs(children))
-    if any(entry.obis for entry in entries):
+    if 2 * sum(bool(entry.obis) for entry in entries) >= len(entries):
         return Body("pairs", entries)
     return Body("plain", tuple(Entry("", child) for child in children))
 
@@ -177,11 +182,13 @@ def _pairs(children: tuple[Data, ...]) -> Iterable[Entry]:
 
 def fits(profile: PushProfile, body: Body) -> bool:
     """Whether a push is one of ``profile``'s, by what it says of itself."""
-    if profile.shape != body.shape:
+    if profile.shape != body.shape or profile.by_name_only:
         return False
     if profile.version and not body.version.startswith(profile.version):
         return False
     if profile.first and (not body.entries or body.entries[0].obis != profile.first):
+        return False
+    if profile.titles and not body.title.startswith(profile.titles):
         return False
     if profile.devices or profile.setups:
         device = body.text(NAMES)
@@ -196,19 +203,36 @@ def labelled(profile: PushProfile, body: Body) -> Body | None:
     if body.shape != "plain":
         return body
     for known in profile.lists:
-        if len(known.codes) == len(body.entries) and all(map(_kind_fits, known.codes, body.entries)):
+        if len(known.kinds) == len(body.entries) and _list_fits(known, body.entries):
             pairs = zip(known.codes, body.entries, strict=True)
             return Body("plain", tuple(entry._replace(obis=code) for code, entry in pairs if code))
     return None
 
 
-def _kind_fits(code: str, entry: Entry) -> bool:
-    """Numbers where the code is a quantity, a time where it is a clock; anything else anywhere else."""
-    if code in CLOCKS:
-        return isinstance(entry.data.value, bytes) and len(entry.data.value) == 12
-    if code and unit_of(code):
-        return entry.data.tag in NUMBERS
-    return not code or entry.data.tag not in (Tag.ARRAY, Tag.STRUCTURE)
+_KINDS: Final[Mapping[str, frozenset[Tag]]] = {
+    "s": frozenset({Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING}),
+    "e": frozenset({Tag.ENUM, Tag.BOOLEAN}),
+    "1": frozenset({Tag.UNSIGNED, Tag.INTEGER}),
+    "2": frozenset({Tag.LONG_UNSIGNED, Tag.LONG}),
+    "4": frozenset({Tag.DOUBLE_LONG_UNSIGNED, Tag.DOUBLE_LONG}),
+    "n": frozenset({Tag.DOUBLE_LONG_UNSIGNED, Tag.DOUBLE_LONG, Tag.LONG64_UNSIGNED, Tag.LONG64}),
+    "-": frozenset(Tag),
+}
+
+
+def _list_fits(known: PlainList, entries: tuple[Entry, ...]) -> bool:
+    """Whether every place holds its kind, and the first text is what the list begins with."""
+    if not all(map(_kind_fits, known.kinds, entries)):
+        return False
+    text = next((text_of(e.data) for kind, e in zip(known.kinds, entries, strict=True) if kind == "s"), "")
+    return not known.lead or re.fullmatch(known.lead, text) is not None
+
+
+def _kind_fits(kind: str, entry: Entry) -> bool:
+    value = entry.data.value
+    if kind == "t":
+        return isinstance(value, bytes) and len(value) == 12
+    return entry.data.tag in _KINDS[kind]
 
 
 def choose(profiles: Mapping[str, PushProfile], body: Body) -> PushProfile | None:
@@ -230,6 +254,9 @@ def decode(body: Body, profile: PushProfile | None) -> Push:
         if known is None:
             raise WireRefusal("unknown_list", f"{len(body.entries)} values are no list of {profile.name}")
         body = known
+        kind = body.text(TYPES)
+        own = (powers for start, powers in profile.by_type.items() if kind.startswith(start))
+        profile = replace(profile, exponents={**profile.exponents, **next(own, {})})
     push = Push()
     for entry in body.entries:
         _take(push, entry, profile)
@@ -306,7 +333,7 @@ def text_of(data: Data) -> str:
         return plain.decode("ascii") if _printable(plain) else data.value.hex()
     if isinstance(data.value, bool):
         return str(data.value).lower()
-    return "" if data.value is None or isinstance(data.value, tuple) else str(data.value).strip()
+    return "" if data.value is None or isinstance(data.value, tuple) else str(data.value).strip("\x00 ")
 
 
 def time_in(when: When | None, zone: str) -> tuple[datetime | None, str]:

@@ -22,8 +22,12 @@ group = typer.Typer(no_args_is_help=True, help=__doc__)
 @group.command("decode")
 def decode_frames(
     hexes: Annotated[list[str] | None, typer.Argument(metavar="[HEX]...", help="Hex digits; spaces are fine.")] = None,
-    file: Annotated[Path | None, typer.Option(help="A file of bytes, hex text or JSON lines with `hex`.")] = None,
-    stream: Annotated[Path | None, typer.Option(help="A capture or device that is read bit by bit.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A file of bytes, hex text or JSON lines with `hex`; - is stdin.")
+    ] = None,
+    stream: Annotated[
+        Path | None, typer.Option(help="A capture or device that is read bit by bit; - is stdin.")
+    ] = None,
     profile: Annotated[str, typer.Option(help="Push profile; default: the one that fits.")] = "",
     zone: Annotated[str, typer.Option(help="Zone of times without a deviation, in place of the profile's.")] = "",
     key: Annotated[str, typer.Option(help="NAME of the secret with the encryption key (32 hex digits).")] = "",

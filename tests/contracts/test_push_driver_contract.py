@@ -1,5 +1,6 @@
 """What every driver of meters that push must hold beside the contract of all drivers; and the link that hears them."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -81,11 +82,25 @@ def test_a_meter_whose_clock_runs_ahead_closes_no_slot(driver: PushDriver) -> No
 
     async def story() -> None:
         await rig.push()
-        assert rig.link.dropped == {"clock_ahead": 1}
+        assert (await rig.link.poll(rig.point(model=driver.name), START)).reads == ()
         await rig.clock.sleep(3600)
         rig.meters[1].faults.add("dead")
         poll = await rig.link.poll(rig.point(model=driver.name), START + HOUR)
         assert poll.reads == ()
+
+    rig.run(story)
+
+
+@every
+def test_a_clock_without_a_deviation_counts_in_the_meters_own_zone(driver: PushDriver) -> None:
+    """The profile's zone is a guess; the same push is an hour old where the meter hangs one zone further east."""
+    rig = PushRig()
+
+    async def story() -> None:
+        await rig.push()
+        point = rig.point(model=driver.name)
+        assert (await rig.link.poll(replace(point, zone="Europe/Helsinki"), START)).reads == ()
+        assert len((await rig.link.poll(point, START)).reads) == 1
 
     rig.run(story)
 

@@ -20,7 +20,21 @@ from ingest.errors import WireRefusal
 from ingest.frames import FrameReader
 from ingest.links.line import answers
 from ingest.pushes import profiles
-from ingest.wire import acse, apdu, axdr, ciphering, dlt645, dlt645_items, hdlc, mbus, modbus, p1, qgdw376, wrapper
+from ingest.wire import (
+    acse,
+    apdu,
+    axdr,
+    ciphering,
+    dlt645,
+    dlt645_items,
+    hdlc,
+    mbus,
+    modbus,
+    p1,
+    qgdw376,
+    quirks,
+    wrapper,
+)
 from ingest.wire import qgdw376_items as terminal
 from ingest.wire import qgdw376_orders as orders
 from ingest.wire.assembly import parse_block
@@ -99,6 +113,7 @@ TARGETS: dict[str, Target] = {
     "axdr": axdr.decode,
     "acse": acse.decode,
     "initiate": acse.decode_initiate,
+    "quirks": quirks.mended,
     "profile": lambda data: rows_of(data, Layout(0, 2, 3600, "Europe/Oslo")),
     "time": unpack_time,
     "hdlc": hdlc.look,

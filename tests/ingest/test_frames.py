@@ -5,6 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from ingest.pushes import profile, profiles
 from ingest.pushmodel import PushProfile
 from ingest.wire import apdu, ciphering, dlt645, hdlc, mbus, p1, pushes
 from ingest.wire.axdr import Data, Tag
+from ingest.wire.cosem import obis_bytes
 from ingest.wire.sift import MAX_HELD, Sifter
 from ingest.wire.wrapper import encode as wrap
 
@@ -59,8 +61,8 @@ def values(frame: Frame) -> dict[str, tuple[str, str]]:
 def test_a_profile_gives_its_example_and_is_found_by_itself(known: PushProfile) -> None:
     assert known.examples and known.proven and known.title
     for example in known.examples:
-        for forced in (None, known):
-            (frame,) = decode(bytes.fromhex(example.frame), profile=forced)
+        for forced in (known,) if known.by_name_only else (None, known):
+            (frame,) = decode(bytes.fromhex(example.frame), profile=forced, keys=KEYS)
             assert (frame.status, frame.profile) == ("ok", known.name)
             assert frame.time is not None and frame.time.isoformat() == example.at
             assert dict(example.values).items() <= values(frame).items()
@@ -69,16 +71,86 @@ def test_a_profile_gives_its_example_and_is_found_by_itself(known: PushProfile) 
 @every
 def test_a_profile_fits_no_others_push(known: PushProfile) -> None:
     for other in KNOWN.values():
-        payload = b"".join(
-            frame.information
-            for frame in (p.content for p in Sifter().feed(bytes.fromhex(other.examples[0].frame)))
-            if isinstance(frame, hdlc.Frame)
-        ).removeprefix(hdlc.LLC_RESPONSE)
-        if payload[:1] == b"\xe0":
-            continue
-        record = apdu.decode(payload)
-        assert isinstance(record, apdu.Notification)
-        assert pushes.fits(known, pushes.body_of(record.data)) == (other is known)
+        for example in other.examples:
+            (frame,) = FrameReader({known.name: known}, keys=KEYS).whole(bytes.fromhex(example.frame))
+            own = other is known or (other.by_name_only and known.name == "kamstrup")
+            assert (frame.profile == known.name) == (own and not known.by_name_only)
+
+
+def test_what_only_a_name_tells_apart_shows_by_its_volts() -> None:
+    raw = bytes.fromhex(KNOWN["kamstrup_fine"].examples[0].frame)
+    (frame,) = decode(raw)
+    assert (frame.status, frame.profile) == ("flagged", "kamstrup")
+    (frame,) = decode(raw, profile=profile("kamstrup_fine"))
+    assert (frame.status, values(frame)["1.1.32.7.0.255"]) == ("ok", ("221.99", "V"))
+
+
+def pairs(*items: tuple[str, Data]) -> bytes:
+    """A Kamstrup push of codes and values."""
+    codes = [part for code, data in items for part in (Data(Tag.OCTET_STRING, obis_bytes(code)), data)]
+    body = Data(Tag.STRUCTURE, (Data(Tag.VISIBLE_STRING, "Kamstrup_V0001"), *codes))
+    return apdu.encode(apdu.Notification(1, None, body))
+
+
+def amps(raw: int) -> list[tuple[str, Data]]:
+    """Three phases of 230 V and ``raw``, beside 690 W and no reactive power."""
+    powers = [(f"1.1.{way}.7.0.255", Data(Tag.DOUBLE_LONG_UNSIGNED, 690 if way == 1 else 0)) for way in (1, 2, 3, 4)]
+    volts = [(f"1.1.{phase}.7.0.255", Data(Tag.LONG_UNSIGNED, 230)) for phase in (32, 52, 72)]
+    return [*powers, *volts, *((f"1.1.{p}.7.0.255", Data(Tag.DOUBLE_LONG_UNSIGNED, raw)) for p in (31, 51, 71))]
+
+
+def test_amperes_that_do_not_make_the_power_are_flagged() -> None:
+    """A meter on current transformers sends mA: where its type says so they are read so, else the sum tells."""
+    (good,) = decode(pairs(*amps(100)))
+    (odd,) = decode(pairs(*amps(1_000)))
+    kind = ("1.1.96.1.1.255", Data(Tag.VISIBLE_STRING, "685113800000000000"))
+    (typed,) = decode(pairs(kind, *amps(1_000)))
+    assert [frame.status for frame in (good, odd, typed)] == ["ok", "flagged", "ok"]
+    assert odd.findings[0].detail.startswith("6900 VA in the phases, 690 in all")
+    assert values(typed)["1.1.31.7.0.255"] == ("1.000", "A")
+
+
+def test_a_list_of_the_right_length_and_the_wrong_kinds_or_name_is_no_list_of_the_profile() -> None:
+    """Nine bare values are a list of Kaifa, of Iskra and of Landis+Gyr: a guess would be another meter's registers."""
+    name, numbers = Data(Tag.OCTET_STRING, b"XYZ1"), (Data(Tag.DOUBLE_LONG_UNSIGNED, 5),) * 8
+    (frame,) = decode(apdu.encode(apdu.Notification(1, None, Data(Tag.STRUCTURE, (name, *numbers)))))
+    assert (frame.status, frame.reason) == ("refused", "unknown_list")
+    assert len({len(known.kinds) for known in KNOWN["iskra_ece"].lists}) < len(KNOWN["iskra_ece"].lists)
+    for known in KNOWN.values():
+        assert all(len(one.codes) == len(one.kinds) for one in known.lists)
+
+
+def test_swapped_tags_and_bare_descriptors_are_read_and_said_so() -> None:
+    row = "0203 0906 0100010700ff 06 000002d0 0202 0f00 161b"
+    head = "0f 00000001 0c 07ea070e020c000a00ff8880 01 02"
+    (frame,) = decode(bytes.fromhex(f"{head} {row} 0203 0609 01001f0700ff 10 00f4 0202 0ffe 1621"))
+    assert (frame.status, frame.findings[-1].code) == ("ok", "mended")
+    assert values(frame)["1.0.31.7.0.255"] == ("2.44", "A")
+    bare = bytes.fromhex(KNOWN["sagemcom_xt211"].examples[0].frame)
+    assert decode(bare)[0].findings[-1].code == "mended"
+    (cut,) = decode(bytes.fromhex(f"{head} {row} 0203 0708 01001f0700ff 10 00f4"))
+    assert cut.status == "refused"
+
+
+def test_a_telegram_with_ciphered_lines_is_named_and_hides_no_other() -> None:
+    sealed = b"/PWT5SIM\r\n\r\n\x00\x82\x00\x40\x30" + bytes(63) + b"!FE0C\r\n"
+    assert [f.reason for f in decode(sealed + TELEGRAM)] == ["ciphered_no_key", ""]
+    assert [f.reason for f in decode(sealed[:40] + sealed)] == ["truncated", "ciphered_no_key"]
+
+
+def test_suite_1_opens_with_its_128_bit_key() -> None:
+    (frame,) = Sifter().feed(KAMSTRUP)
+    assert isinstance(frame.content, hdlc.Frame)
+    sealed = ciphering.seal(frame.content.information[3:], KEYS, title=TITLE, counter=9)
+    again = AESGCM(KEYS.encryption).encrypt(
+        TITLE + (9).to_bytes(4, "big"), frame.content.information[3:], bytes([0x31]) + KEYS.authentication
+    )
+    body = again[: -ciphering.TAG_SIZE - 4] + again[-16:-4]  # of the tag's 16 bytes 12 are sent
+    assert sealed.control == 0x30
+    (opened,) = decode(ciphering.general(sealed._replace(control=0x31, body=body)), keys=KEYS)
+    assert (opened.status, opened.profile) == ("ok", "kamstrup")
+    (third,) = decode(ciphering.general(sealed._replace(control=0x32)), keys=KEYS)
+    assert third.status == "refused"
 
 
 def test_two_profiles_for_one_push_are_named_and_neither_is_taken() -> None:

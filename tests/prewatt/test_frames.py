@@ -100,5 +100,6 @@ def test_what_cannot_be_is_said_before_anything_is_read(tmp_path: Path) -> None:
 
 def test_text_that_is_no_hex_stays_text() -> None:
     assert captures(b"/ISK5\r\n") == [b"/ISK5\r\n"]
-    assert captures(b"0x7e, 0xA0") == [b"\x7e\xa0"]
+    for spelled in (b"0x7e, 0xA0", b"[0x7E, 0xA0]", rb"'\x7e\xa0'", b"7e // flag\na0 # format\n", b"7E-A0"):
+        assert captures(spelled) == [b"\x7e\xa0"]
     assert captures(b"e6e7000f\ne6e70010") == [bytes.fromhex("e6e7000f"), bytes.fromhex("e6e70010")]
