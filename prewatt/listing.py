@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from control.fieldbook import Outage
     from control.policy import Policy
     from ingest.model import Driver
+    from storage.asof import Balance
     from storage.records import Account, Payment
     from tariff.records import Bill, MissingSpan
 
@@ -53,6 +54,20 @@ def account_row(account: "Account", case: Case | None, policies: "Mapping[str, P
         "relay": case.relay.value,
         "read": case.read_end,
         "holds": sorted({hold.kind for hold in case.holds}),
+    }
+
+
+def balance_row(balance: "Balance") -> Row:
+    """What one account had at one time; ``told`` is what the ledger said at that moment."""
+    return {
+        "account": balance.account,
+        "at": balance.at,
+        "balance": money(balance.posted_micro),
+        "accrued": money(balance.accrued_micro),
+        "available": money(balance.available_micro),
+        "currency": balance.currency,
+        "read": balance.accrued_to,
+        "told": money(balance.told_micro),
     }
 
 

@@ -1,5 +1,6 @@
 """What a reading verb asks of the home goes in; rows from one snapshot beside a running daemon come out."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from prewatt.config import Config, load
 from prewatt.errors import Usage
 from prewatt.home import find
 from prewatt.listing import outage_row
+from prewatt.rules import series_of
 from prewatt.strict import suggest
 from prewatt.wiring import Shell, reading, settings
+from storage import asof
+from storage.keptbooks import KeptBooks
 from storage.records import Account, Event, Payment
 from storage.unit import Reader
 
@@ -68,6 +72,19 @@ def known(reader: Reader, account: str) -> Account:
         names = [row.account for row in reader.find(Account, order="account", limit=5000)]
         raise Usage(f"no account {account!r}", attempt=suggest(account, names) if len(names) < 20 else "accounts list")
     return found
+
+
+def balance_of(option: Path | None, account: str, at: datetime | None) -> Row:
+    """What one account has left, or had at ``at`` by all that is known now."""
+    with reading(config_of(option)) as shell:
+        if at is None:
+            (row,) = shell.store.read(lambda reader: rows_of(reader, shell, account=account))
+            keys = ("account", "balance", "accrued", "available", "currency", "credit", "read")
+            return {key: row.get(key) for key in keys}
+        shell.store.read(lambda reader: known(reader, account))
+        found = asof.balance(shell.store, KeptBooks(shell.store, shell.books, series_of(shell.config)), account, at)
+    assert found is not None  # it is known
+    return listing.balance_row(found)
 
 
 def account_detail(option: Path | None, account: str) -> Row:

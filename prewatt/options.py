@@ -1,10 +1,12 @@
 """The options that every verb has, so that they are spelled and explained alike everywhere."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from prewatt.errors import Usage
 from prewatt.output import CHOSEN, Form
 
 
@@ -30,3 +32,12 @@ FormOption = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Period = Annotated[str, typer.Argument(metavar="PERIOD", help="A month of the book's zone: 2026-01; or a year: 2026.")]
+
+
+def moment(text: str, option: str) -> datetime:
+    """A time as naive UTC; text without an offset is UTC, and Usage for what is none."""
+    try:
+        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise Usage(f"{option} {text!r} is no time", attempt="2026-03-01, or 2026-03-01T08:00:00Z") from None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).replace(tzinfo=None)

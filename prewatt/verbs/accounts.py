@@ -7,6 +7,7 @@ import typer
 
 from prewatt.options import FormOption, HomeOption
 from prewatt.output import Result, emit
+from prewatt.verbs import balance
 
 PANEL = "work"
 group = typer.Typer(no_args_is_help=True, help=__doc__)
@@ -36,14 +37,7 @@ def show(account: AccountArgument, home: HomeOption = None, output: FormOption =
     emit(Result("accounts show", account_detail(home, account)))
 
 
-@group.command()
-def balance(account: AccountArgument, home: HomeOption = None, output: FormOption = None) -> None:
-    """Show what one account has left: posted, accrued and available."""
-    from prewatt.lookup import account_rows
-
-    (row,) = account_rows(home, account=account)
-    keys = ("account", "balance", "accrued", "available", "currency", "credit", "read")
-    emit(Result("accounts balance", {key: row.get(key) for key in keys}))
+group.command("balance")(balance.command)
 
 
 @group.command()

@@ -1,13 +1,12 @@
 """What would have happened: stored reads once more, with a policy and somebody who pays, on a clock of their own."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from prewatt.errors import Usage
-from prewatt.options import FormOption, HomeOption
+from prewatt.options import FormOption, HomeOption, moment
 from prewatt.output import Form, Result, chosen, emit, encode
 
 PANEL = "data"
@@ -37,7 +36,7 @@ def command(
 
     from prewatt import replaying
 
-    start, end = _time(since, "--from"), _time(until, "--to")
+    start, end = moment(since, "--from"), moment(until, "--to")
     if end <= start:
         raise Usage("--to must be later than --from", attempt=f"--from 2026-03-01 --to 2026-04-01, or {TIMES}")
     form = chosen(sys.stdout)
@@ -49,11 +48,3 @@ def command(
             kept.append(dict(row))
     if form is not Form.NDJSON:
         emit(Result("replay", {"events": kept[:-1], **kept[-1]}, rows="events", columns=("at", "account", "event")))
-
-
-def _time(text: str, option: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise Usage(f"{option} {text!r} is no time", attempt=TIMES) from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).replace(tzinfo=None)

@@ -213,6 +213,11 @@ def test_reads_are_rated_and_billed_once(accounts: Path, home: Path, run: Run, t
     assert before["accrued"] == total, "nothing falls on a customer at month end"
     after = run("accounts", "balance", "A1", "-o", "json").json
     assert (after["available"], after["balance"], after["accrued"]) == (before["available"], f"-{total}", "0.00")
+    half = run("balance", "A1", "--at", "2026-01-16T00:00:00+08:00", "-o", "json").json
+    assert (half["read"], half["balance"], half["told"]) == ("2026-01-15T16:00:00Z", "0.00", "0.00")
+    assert 0 < float(half["accrued"]) < float(total) / 2, "half a month, and a ladder that rises"
+    assert run("balance", "A1", "--at", "2026-02-01", "-o", "json").json["available"] == after["available"]
+    assert run("balance", "A1", "--at", "noon").code == 2
     assert run("bill", "2026-01", "-o", "json").json["posted"] == 0
     assert run("accounts", "balance", "A1", "-o", "json").json == after
     assert run("verify", "-o", "json").json["bills"] == {"checked": 1, "differences": [], "different": 0}
