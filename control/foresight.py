@@ -45,7 +45,8 @@ class Foresight:
     def look(self, world: World, books: Mapping[str, Book], *, whole: bool) -> Mapping[str, Owing]:
         """Bring every outlook up to ``world.now`` (``whole``: each made anew); returns whose they are, with money."""
         now = world.now
-        rows, cases = self._store.read(lambda reader: self._owing(reader, world))
+        with self._raised.lock:
+            rows, cases = self._store.read(lambda reader: self._owing(reader, world, whole))
         ahead = self.outlooks.ahead(rows.names)
         names = rows.names if whole else [rows.names[row] for row in due(rows, ahead, world).tolist()]
         self._age(rows, now)
@@ -74,15 +75,15 @@ class Foresight:
         if since is not None and now > since:
             self.outlooks.age((now - since) / timedelta(hours=1))
 
-    def _owing(self, reader: Reader, world: World) -> tuple[Standings, Mapping[str, Owing]]:
-        """Everybody's money: at a glance, and as a whole Case where bills must be looked at for it."""
-        rows = standings(reader, world, self._raised)
+    def _owing(self, reader: Reader, world: World, whole: bool) -> tuple[Standings, Mapping[str, Owing]]:
+        """Everybody's money at a glance, or as a Case where bills are looked at for it; ``whole``: to be sealed."""
+        rows = standings(reader, world, self._raised, hashes=whole)
         prepaid = np.array([mode == PREPAID for mode in rows.words.texts], np.bool_)
         others = [rows.names[row] for row in np.flatnonzero(~prepaid[rows.mode]).tolist()]
         if not others:
             return rows, rows
-        whole: dict[str, Owing] = dict(assemble.cases(reader, others, world))
-        return rows, ChainMap(whole, rows)  # type: ignore[arg-type]  # rows are only read
+        cases: dict[str, Owing] = dict(assemble.cases(reader, others, world))
+        return rows, ChainMap(cases, rows)  # type: ignore[arg-type]  # rows are only read
 
 
 def due(rows: Standings, ahead: Ahead, world: World) -> Ints:

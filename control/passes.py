@@ -4,9 +4,11 @@ The screen only finds those of whom something may be due; each is assembled and 
 writes what follows, so that no decision ever rests on anything but what is committed with it.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from control import assemble, breaker, carry, incidents, quota, screen, signals
 from control.assemble import World
@@ -16,7 +18,7 @@ from control.loud import loud
 from control.raised import Raised
 from control.records import Action, Case, Command, CommandState
 from control.signals import Signal
-from control.standing import standings
+from control.standing import Standings, standings
 from control.verdicts import NONE, Verdict
 from storage.store import Store
 from storage.unit import Reader, Unit
@@ -24,6 +26,7 @@ from storage.writer import Priority
 
 CUTTING = ("disconnect", "request_approval")
 RELEASED = quota.RELEASED
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -52,26 +55,20 @@ async def decide_all(
     those of whom something may be due by their standing.
     """
     report = DecideReport()
-    foreseen: int | None = None
-    if accounts is None and raised is not None and screen.trusted():
-        rows = store.read(lambda reader: standings(reader, world, raised))
-        foreseen = store.read(lambda reader: quota.foreseen_of(reader, rows.keys(), world.now))
-        names = loud(rows, raised, world.policies, world.now)
-        cases = store.read(lambda reader: assemble.cases(reader, names, world))
-        report.accounts = len(rows)
-    else:
-        cases = store.read(lambda reader: assemble.cases(reader, accounts, world))
-        report.accounts = len(cases)
-        foreseen = quota.foreseen_in(cases.values(), world.now) if accounts is None else None
+    whole = accounts is None
+    seen, ahead = await asyncio.gather(
+        _beside(world, partial(_seen, store, world, accounts, raised, requester=requester)),
+        _beside(world, lambda: store.read(lambda reader: quota.foreseen_by(reader, world.now) if whole else [])),
+    )
+    report.accounts, cases, said = len(seen.accounts), seen.cases, seen.said
+    foreseen = sum(1 for name in ahead if name in seen.accounts) if whole else None
     due: list[str] = []
     cutting: list[Case] = []
-    said = {name: judged(case, world.policies[case.klass]) for name, case in cases.items()}
-    still = store.read(lambda reader: _still(reader, cases, said, world)) if requester == "engine" else frozenset()
     for name, case in cases.items():
         found = said[name].verdict
         if found in CUTTING:
             cutting.append(case)
-        if name in still:
+        if name in seen.still:
             report.verdicts[found] = report.verdicts.get(found, 0) + 1
         elif found != NONE or case.live_action == Action.DISCONNECT:
             due.append(name)
@@ -88,6 +85,36 @@ async def decide_all(
             if one.read_back:
                 report.read_back.append(one.decision.account)
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one look found: all accounts that were looked at; of those that are not quiet, Case and verdict."""
+
+    accounts: Mapping[str, object]
+    cases: Mapping[str, Case]
+    said: Mapping[str, Verdict]
+    still: frozenset[str]
+
+
+def _seen(
+    store: Store, world: World, accounts: Sequence[str] | None, raised: Raised | None, *, requester: str
+) -> _Seen:
+    """Look at ``accounts``; beside the loop, so that a payment need not wait for it."""
+    rows: Standings | None = None
+    if accounts is None and raised is not None and screen.trusted():
+        with raised.lock:
+            rows = store.read(lambda reader: standings(reader, world, raised))
+            accounts = loud(rows, raised, world.policies, world.now)
+    cases = store.read(lambda reader: assemble.cases(reader, accounts, world))
+    said = {name: judged(case, world.policies[case.klass]) for name, case in cases.items()}
+    still = store.read(lambda reader: _still(reader, cases, said, world)) if requester == "engine" else frozenset()
+    return _Seen(rows.at if rows is not None else cases, cases, said, still)
+
+
+async def _beside(world: World, work: Callable[[], T]) -> T:
+    """Run ``work`` beside the loop, at once where time is virtual."""
+    return await asyncio.to_thread(work) if world.settings.offload else work()
 
 
 def _slice(

@@ -4,13 +4,13 @@ The breaker is asked when a pass decides, and again when an order is about to le
 passes may have queued more than one day may send. The window is the day (UTC).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from control import breaker, pricebasis
 from control.assemble import World
 from control.breaker import Counts
-from control.lookups import SEALED_AGO, SEALED_DAILY, SEALED_WITHIN
+from control.lookups import SEALED_AGO, SEALED_WITHIN
 from control.records import Action, Case, Command, CommandState, SealedForecast
 from control.signals import Signal
 from storage.codec import to_ms
@@ -29,26 +29,18 @@ def foreseen_in(cases: Iterable[Case], now: datetime) -> int:
     return sum(1 for c in cases if c.forecast_exhausts_at is not None and c.forecast_exhausts_at <= until)
 
 
-def foreseen_of(reader: Reader, accounts: Collection[str], now: datetime) -> int:
-    """The same number from the rows alone: each account's newest forecast of those that may count, if it saw that."""
-    until, table = to_ms(now + timedelta(days=1)), reader.tables.of(SealedForecast).spec.name
-    sql = (
-        f'SELECT account, max(sealed_at), exhausts_at FROM "{table}" WHERE sealed_at <= ? AND sealed_at > ?'
-        " GROUP BY account"
-    )
-    latest, left = now - SEALED_AGO, set(accounts)
+def foreseen_by(reader: Reader, now: datetime) -> list[str]:
+    """The same from the rows alone: whom the newest forecast of those that may count saw run out by then."""
+    until, latest, everybody = to_ms(now + timedelta(days=1)), now - SEALED_AGO, reader.tables.of(Account).spec.name
     changed = pricebasis.foreseen(reader, now, latest)  # prices changed of late: not every forecast counts
-    found = sum(1 for account, at in changed.items() if account in left and at is not None and to_ms(at) <= until)
-    left -= changed.keys()
-    for earliest in (latest - SEALED_DAILY, now - SEALED_WITHIN):
-        for account, _, exhausts in reader.connection.execute(sql, (to_ms(latest), to_ms(earliest))):
-            if account in left:
-                left.remove(account)
-                found += exhausts is not None and exhausts <= until
-        latest = earliest
-        if not left:
-            break
-    return found
+    sql = (
+        f'SELECT account FROM "{everybody}" a WHERE (SELECT exhausts_at FROM'
+        f' "{reader.tables.of(SealedForecast).spec.name}" s WHERE s.account = a.account AND s.sealed_at <= ?'
+        " AND s.sealed_at > ? ORDER BY s.sealed_at DESC LIMIT 1) <= ?"
+    )
+    rows = reader.connection.execute(sql, (to_ms(latest), to_ms(now - SEALED_WITHIN), until))
+    found = [account for (account,) in rows if account not in changed]
+    return found + [account for account, at in changed.items() if at is not None and to_ms(at) <= until]
 
 
 def remember_foreseen(unit: Unit, number: int, now: datetime) -> None:

@@ -1,8 +1,9 @@
 """Snapshots go in one after the other, what each account was told comes out: rungs by epoch, stop notices delivered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 
 import numpy as np
 
@@ -36,19 +37,24 @@ class Raised:
 
     def __init__(self) -> None:
         """Nothing is known yet."""
+        self.lock = Lock()  # held by a look: passes and forecasts run beside the loop
         self._row = 0
         self._told: dict[str, dict[int, frozenset[str]]] = {}
         self._lasting: dict[str, frozenset[str]] = {}
-        self._stops: dict[str, dict[int, list[int]]] = {}
+        self._stops: dict[str, dict[int, list[tuple[int, str]]]] = {}
+        self._arrived: dict[int, int] = {}
         self._same: dict[frozenset[str], frozenset[str]] = {}
         self.news: set[str] = set()  # who was told something since ``columns`` were brought up to date
         self.columns = Columns()
+        self.who: tuple[list[str], dict[str, int]] | None = None  # the accounts of the last look, by row
 
     def follow(self, reader: Reader) -> None:
         """Take in what is new; a row that is written again is the same rung of the same epoch."""
         table = reader.tables.of(Notice).spec.name
-        sql = f'SELECT rowid, account, epoch, rung FROM "{table}" WHERE rowid > ? AND channel <> ? ORDER BY rowid'
-        for row, account, epoch, rung in reader.connection.execute(sql, (self._row, CHANNEL)):
+        sql = (
+            f'SELECT rowid, account, epoch, rung, recipient FROM "{table}" WHERE rowid > ? AND channel <> ? ORDER BY 1'
+        )
+        for row, account, epoch, rung, recipient in reader.connection.execute(sql, (self._row, CHANNEL)):
             self._row = row
             self.news.add(account)
             told = self._told.setdefault(account, {})
@@ -56,7 +62,8 @@ class Raised:
             if rung.startswith("over_tier") and rung.count(".") == LASTING:
                 self._lasting[account] = self._with(self._lasting.get(account), rung)
             if rung.partition(".")[0] == STOP:
-                self._stops.setdefault(account, {}).setdefault(epoch, []).append(row)
+                own = row if recipient == "customer" else 0  # what others got never counts
+                self._stops.setdefault(account, {}).setdefault(epoch, []).append((own, rung))
 
     def _with(self, rungs: frozenset[str] | None, rung: str) -> frozenset[str]:
         """One more rung; equal sets are one object, however many accounts were told the same."""
@@ -78,29 +85,30 @@ class Raised:
         Accounts without a stop notice in their epoch are missing. A notice that several recipients got counts when the
         customer has it.
         """
-        account_of: dict[int, str] = {}
-        for account, by_epoch in self._stops.items():
-            account_of.update(dict.fromkeys(by_epoch.get(_number(epoch_of(account)), ()), account))
-        rows, table = list(account_of), reader.tables.of(Notice).spec.name
-        first: dict[tuple[str, str], int | None] = {}
+        own = {name: by_epoch.get(_number(epoch_of(name))) for name, by_epoch in self._stops.items()}
+        asked = {account: rows for account, rows in own.items() if rows}
+        self._ask(reader, [row for rows in asked.values() for row, _ in rows if row and row not in self._arrived])
+        found: dict[str, datetime] = {}
+        for account, rows in asked.items():
+            first: dict[str, int] = {}
+            for row, rung in rows:
+                first[rung] = min(self._arrived.get(row, _NEVER), first.get(rung, _NEVER))
+            told = max(first.values())
+            found[account] = from_ms(told) if told < _NEVER else datetime.max
+        return found
+
+    def _ask(self, reader: Reader, rows: Sequence[int]) -> None:
+        """Note which of these notices have arrived by now; what has arrived is asked for no more."""
+        table = reader.tables.of(Notice).spec.name
         for at in range(0, len(rows), AT_ONCE):
             part = rows[at : at + AT_ONCE]
-            sql = (
-                f"SELECT rowid, rung, CASE WHEN recipient = 'customer' THEN delivered_at END FROM \"{table}\""
-                f" WHERE rowid IN ({', '.join('?' * len(part))})"
-            )
-            for row, rung, arrived in reader.connection.execute(sql, part):
-                known = first.setdefault((account_of[row], rung), arrived)
-                if arrived is not None and (known is None or arrived < known):
-                    first[account_of[row], rung] = arrived
-        found: dict[str, datetime] = {}
-        for (account, _), arrived in first.items():
-            told = from_ms(arrived) if arrived is not None else datetime.max
-            found[account] = max(told, found.get(account, told))
-        return found
+            sql = f'SELECT rowid, delivered_at FROM "{table}" WHERE rowid IN ({", ".join("?" * len(part))})'
+            known = reader.connection.execute(f"{sql} AND delivered_at IS NOT NULL", part)
+            self._arrived.update(dict(known.fetchall()))
 
 
 _NOTHING: frozenset[str] = frozenset()
+_NEVER = 1 << 62
 
 
 def _number(epoch: int | None) -> int:

@@ -5,13 +5,11 @@ Standing has the fields of a Case that tell whether anything can be due at all (
 names and with the same values; ``Standings`` holds everybody's as columns, table by table as they are read.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from itertools import repeat
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -26,9 +24,9 @@ from storage.errors import LedgerError
 from storage.records import Account, AccountState, Install
 from storage.uncollected import uncollected
 from storage.unit import Reader
+from storage.wide import columns
 
 PREPAID = "prepaid"
-ROWS: Final = 20_000  # of one fetch
 RELAYS: Final = tuple(RelayState)
 SERVICES: Final = tuple(Service)
 
@@ -83,11 +81,13 @@ class Standings(Mapping[str, Standing]):
     SERVICES.
     """
 
-    def __init__(self, names: list[str], klass: Ints, mode: Ints, closed: Ints, words: Words) -> None:
-        """Everything beside the account's own row is as for an account that has nothing."""
+    def __init__(
+        self, names: list[str], klass: Ints, mode: Ints, closed: Ints, words: Words, at: dict[str, int] | None = None
+    ) -> None:
+        """Everything beside the account's own row is as for an account that has nothing; ``at`` numbers the names."""
         count = len(names)
         self.names, self.klass, self.mode, self.closed, self.words = names, klass, mode, closed, words
-        self.at: dict[str, int] = {name: row for row, name in enumerate(names)}
+        self.at = at if at is not None else {name: row for row, name in enumerate(names)}
         self.posted, self.accrued, self.estimate, self.base, self.paid, self.epoch = np.zeros((6, count), np.int64)
         self.accrued_to = np.full(count, NONE, np.int64)
         self.book_hash = np.full(count, words.numbers([""])[0], np.int64)
@@ -126,16 +126,19 @@ class Standings(Mapping[str, Standing]):
         return len(self.names)
 
 
-def standings(reader: Reader, world: World, raised: Raised) -> Standings:
-    """Everybody who is not closed and has a policy, in order of account."""
+def standings(reader: Reader, world: World, raised: Raised, *, hashes: bool = False) -> Standings:
+    """Everybody who is not closed and has a policy, in order of account; ``hashes``: with the book each was rated by.
+
+    ``raised`` keeps the names between looks: most looks see those of the last one.
+    """
     with uncollected():
-        return _standings(reader, world, raised)
+        return _standings(reader, world, raised, hashes)
 
 
-def _standings(reader: Reader, world: World, raised: Raised) -> Standings:
+def _standings(reader: Reader, world: World, raised: Raised, hashes: bool) -> Standings:
     raised.follow(reader)
-    found = _accounts(reader, world)
-    _states(reader, found)
+    found = _accounts(reader, world, raised)
+    _states(reader, found, hashes)
     _balances(reader, found)
     _metal(reader, found, world.now)
     for row in reader.find(Command, state__in=journal.LIVE_STATES):
@@ -149,54 +152,56 @@ def _standings(reader: Reader, world: World, raised: Raised) -> Standings:
     return found
 
 
-def _accounts(reader: Reader, world: World) -> Standings:
+def _accounts(reader: Reader, world: World, raised: Raised) -> Standings:
     """The accounts alone."""
-    words, names, parts = Words(), list[str](), list[tuple[Ints, Ints, Ints]]()
-    table = reader.tables.of(Account).spec.name
-    classes = sorted(world.policies)
-    some = ", ".join("?" * len(classes))
-    cursor = reader.connection.execute(
-        f'SELECT account, klass, mode, coalesce(closed, ?) FROM "{table}" WHERE klass IN ({some})'
-        " AND (closed IS NULL OR closed > ?) ORDER BY account",
-        (NONE, *classes, to_ms(world.now)),
-    )
-    for account, klass, mode, closed in _chunks(cursor):
-        names += account
-        parts.append((words.numbers(klass), words.numbers(mode), np.array(closed, np.int64)))
-    empty = np.zeros(0, np.int64)
-    klasses, modes, closing = (np.concatenate([empty, *(part[number] for part in parts)]) for number in range(3))
-    return Standings(names, klasses, modes, closing, words)
+    table, words, classes = reader.tables.of(Account).spec.name, Words(), sorted(world.policies)
+    modes = [mode for (mode,) in reader.connection.execute(f'SELECT DISTINCT mode FROM "{table}" ORDER BY mode')]
+    wide = columns(
+        reader.connection, ["account"], [_case("klass", classes), _case("mode", modes), "coalesce(closed, ?)"],
+        f'FROM "{table}" WHERE klass IN ({", ".join("?" * len(classes))}) AND (closed IS NULL OR closed > ?)'
+        " ORDER BY account",
+        (*classes, *modes, NONE, *classes, to_ms(world.now)),
+    )  # fmt: skip
+    klass, mode, closed = wide.numbers
+    same = raised.who is not None and wide.texts[0] == raised.who[0]
+    names = list(wide.texts[0])
+    known = raised.who if raised.who is not None and same else (names, {name: row for row, name in enumerate(names)})
+    raised.who = known
+    klasses, kinds = words.numbers(classes), words.numbers(modes)
+    return Standings(known[0], klasses[klass], kinds[mode], closed, words, known[1])
 
 
-def _states(reader: Reader, found: Standings) -> None:
+def _case(column: str, values: Sequence[str]) -> str:
+    """The number of a column's value among ``values``, which are bound."""
+    return f"CASE {column} {' '.join(f'WHEN ? THEN {number}' for number in range(len(values)))} ELSE 0 END"
+
+
+def _states(reader: Reader, found: Standings, hashes: bool) -> None:
     """What the rater keeps of each account."""
-    table = reader.tables.of(AccountState).spec.name
-    cursor = reader.connection.execute(
-        "SELECT account, accrued_micro, coalesce(accrued_to, ?), estimate_micro, balance_after_payment_micro,"
-        f' last_payment_micro, epoch, book_hash FROM "{table}"',
-        (NONE,),
-    )
-    own = (found.accrued, found.accrued_to, found.estimate, found.base, found.paid, found.epoch)
-    for account, *values, book_hash in _chunks(cursor):
-        rows, good = _rows(found, account)
-        for column, value in zip(own, values, strict=True):
-            column[rows] = np.array(value, np.int64)[good]
-        found.book_hash[rows] = found.words.numbers(book_hash)[good]
+    own = {
+        "accrued_micro": found.accrued, "coalesce(accrued_to, ?)": found.accrued_to, "estimate_micro": found.estimate,
+        "balance_after_payment_micro": found.base, "last_payment_micro": found.paid, "epoch": found.epoch,
+    }  # fmt: skip
+    texts = ["account", "book_hash"] if hashes else ["account"]
+    wide = columns(reader.connection, texts, list(own), f'FROM "{reader.tables.of(AccountState).spec.name}"', (NONE,))
+    rows, good = _rows(found, wide.texts[0])
+    for column, value in zip(own.values(), wide.numbers, strict=True):
+        column[rows] = value[good]
+    if hashes:
+        found.book_hash[rows] = found.words.numbers(wide.texts[1])[good]
 
 
 def _balances(reader: Reader, found: Standings) -> None:
     """What is posted on each account; LedgerError where that is in several currencies."""
-    prefix, seen = "customer:", np.zeros(len(found), np.int64)
-    cursor = reader.connection.execute(
-        "SELECT substr(ledger_account, ?), amount_micro FROM ledger_balance"
-        " WHERE ledger_account >= ? AND ledger_account < ?",
+    prefix = "customer:"
+    wide = columns(
+        reader.connection, ["substr(ledger_account, ?)"], ["amount_micro"],
+        "FROM ledger_balance WHERE ledger_account >= ? AND ledger_account < ?",
         (len(prefix) + 1, prefix, prefix + "\U0010ffff"),
-    )
-    for account, amount in _chunks(cursor):
-        rows, good = _rows(found, account)
-        found.posted[rows] = np.array(amount, np.int64)[good]
-        np.add.at(seen, rows, 1)
-    if (seen > 1).any():
+    )  # fmt: skip
+    rows, good = _rows(found, wide.texts[0])
+    found.posted[rows] = wide.numbers[0][good]
+    if rows.size > len(found) or (np.bincount(rows, minlength=1) > 1).any():
         raise LedgerError(f"accounts under {prefix!r} hold several currencies: ask for each")
 
 
@@ -205,28 +210,34 @@ def _metal(reader: Reader, found: Standings, now: datetime) -> None:
     install, evidence, wanted = (reader.tables.of(kind).spec.name for kind in (Install, Evidence, Wanted))
     service = {"": SERVICES.index(Service.CONNECTED)} | {one.value: number for number, one in enumerate(SERVICES)}
     sql = f'SELECT account, service FROM "{wanted}" WHERE service <> ?'
-    for account, value in _chunks(reader.connection.execute(sql, (Service.CONNECTED.value,))):
-        rows, good = _rows(found, account)
-        found.service[rows] = np.array([service[one] for one in value], np.int64)[good]
-    relay = {one.value: number for number, one in enumerate(RELAYS)} | {None: RELAYS.index(RelayState.UNKNOWN)}
-    sql = (
-        f'SELECT i.account, e.state FROM "{install}" i LEFT JOIN "{evidence}" e ON e.meter = i.meter'
-        ' WHERE i."start" <= ? AND (i."end" IS NULL OR i."end" > ?) ORDER BY i.account, i."start"'
-    )
-    for account, value in _chunks(reader.connection.execute(sql, (to_ms(now), to_ms(now)))):
-        rows, good = _rows(found, account)
-        found.relay[rows] = np.fromiter(map(relay.__getitem__, value), np.int64, len(value))[good]
+    for account, value in reader.connection.execute(sql, (Service.CONNECTED.value,)):
+        if (at := found.at.get(account)) is not None:
+            found.service[at] = service[value]
+    states = [one.value for one in RELAYS]
+    known = columns(reader.connection, ["meter"], [_case("state", states)], f'FROM "{evidence}"', states)
+    stands = columns(
+        reader.connection, ["account", "meter"], ['"start"', "meter_id"],
+        f'FROM "{install}" WHERE "start" <= ? AND ("end" IS NULL OR "end" > ?)', (to_ms(now), to_ms(now)),
+    )  # fmt: skip
+    relay = _beside(stands.texts[1], known.texts[0], known.numbers[0], RELAYS.index(RelayState.UNKNOWN))
+    rows, good = _rows(found, stands.texts[0])
+    young = np.lexsort((stands.numbers[1][good], stands.numbers[0][good]))
+    found.relay[rows[young]] = relay[good][young]  # the last of an account counts
 
 
-def _chunks(cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
-    """The cursor's columns, some thousand rows at a time."""
-    for part in iter(partial(cursor.fetchmany, ROWS), []):
-        yield list(zip(*part, strict=True))
+def _beside(asked: Sequence[str], names: Sequence[str], values: Ints, missing: int) -> Ints:
+    """The value of each name that is asked for."""
+    if asked == names:
+        return values
+    known = dict(zip(names, values.tolist(), strict=True))
+    return np.fromiter(map(known.get, asked, repeat(missing)), np.int64, len(asked))
 
 
 def _rows(found: Standings, accounts: Sequence[str]) -> tuple[Ints, Bools]:
-    """The rows of those accounts that are open, and which of ``accounts`` they are; the last of a name counts."""
-    rows = np.array(list(map(found.at.get, accounts, repeat(-1))), np.int64)
+    """The rows of those accounts that are open, and which of ``accounts`` they are."""
+    if accounts == found.names:
+        return np.arange(len(found)), np.ones(len(found), np.bool_)
+    rows = np.fromiter(map(found.at.get, accounts, repeat(-1)), np.int64, len(accounts))
     good = rows >= 0
     return rows[good], good
 

@@ -116,7 +116,7 @@ def test_only_who_changed_before_the_showing_is_confirmed(rig: Rig) -> None:
 
 def test_the_breaker_foresees_by_the_forecasts_that_count_alone(rig: Rig) -> None:
     def foreseen() -> int:
-        return rig.store.read(lambda reader: quota.foreseen_of(reader, ["A1"], NOW))
+        return rig.store.read(lambda reader: len(quota.foreseen_by(reader, NOW)))
 
     assert foreseen() == 1
     told(rig, CHANGED, "hash-dear")
