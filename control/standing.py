@@ -154,26 +154,18 @@ def _standings(reader: Reader, world: World, raised: Raised, hashes: bool) -> St
 
 def _accounts(reader: Reader, world: World, raised: Raised) -> Standings:
     """The accounts alone."""
-    table, words, classes = reader.tables.of(Account).spec.name, Words(), sorted(world.policies)
-    modes = [mode for (mode,) in reader.connection.execute(f'SELECT DISTINCT mode FROM "{table}" ORDER BY mode')]
+    words, classes = Words(), sorted(world.policies)
     wide = columns(
-        reader.connection, ["account"], [_case("klass", classes), _case("mode", modes), "coalesce(closed, ?)"],
-        f'FROM "{table}" WHERE klass IN ({", ".join("?" * len(classes))}) AND (closed IS NULL OR closed > ?)'
-        " ORDER BY account",
-        (*classes, *modes, NONE, *classes, to_ms(world.now)),
+        reader.connection, ["account", "klass", "mode"], ["coalesce(closed, 0)"],
+        f'FROM "{reader.tables.of(Account).spec.name}" WHERE klass IN ({", ".join("?" * len(classes))})'
+        " AND (closed IS NULL OR closed > ?) ORDER BY account",
+        (*classes, to_ms(world.now)),
     )  # fmt: skip
-    klass, mode, closed = wide.numbers
-    same = raised.who is not None and wide.texts[0] == raised.who[0]
-    names = list(wide.texts[0])
-    known = raised.who if raised.who is not None and same else (names, {name: row for row, name in enumerate(names)})
-    raised.who = known
-    klasses, kinds = words.numbers(classes), words.numbers(modes)
-    return Standings(known[0], klasses[klass], kinds[mode], closed, words, known[1])
-
-
-def _case(column: str, values: Sequence[str]) -> str:
-    """The number of a column's value among ``values``, which are bound."""
-    return f"CASE {column} {' '.join(f'WHEN ? THEN {number}' for number in range(len(values)))} ELSE 0 END"
+    names, closed = list(wide.texts[0]), np.where(wide.numbers[0] == 0, NONE, wide.numbers[0])
+    if raised.who is None or names != raised.who[0]:
+        raised.who = names, {name: row for row, name in enumerate(names)}
+    klass, mode = (words.numbers(texts) for texts in wide.texts[1:])
+    return Standings(raised.who[0], klass, mode, closed, words, raised.who[1])
 
 
 def _states(reader: Reader, found: Standings, hashes: bool) -> None:
@@ -214,15 +206,15 @@ def _metal(reader: Reader, found: Standings, now: datetime) -> None:
         if (at := found.at.get(account)) is not None:
             found.service[at] = service[value]
     states = [one.value for one in RELAYS]
-    known = columns(reader.connection, ["meter"], [_case("state", states)], f'FROM "{evidence}"', states)
-    stands = columns(
-        reader.connection, ["account", "meter"], ['"start"', "meter_id"],
-        f'FROM "{install}" WHERE "start" <= ? AND ("end" IS NULL OR "end" > ?)', (to_ms(now), to_ms(now)),
-    )  # fmt: skip
+    case = f"CASE state {' '.join(f'WHEN ? THEN {number}' for number in range(len(states)))} ELSE {len(states)} END"
+    known = columns(reader.connection, ["meter"], [case], f'FROM "{evidence}"', states)
+    rest, args = f'FROM "{install}" WHERE "start" <= ? AND ("end" IS NULL OR "end" > ?)', (to_ms(now), to_ms(now))
+    stands = columns(reader.connection, ["account", "meter"], [], rest, args)
+    if len(set(stands.texts[0])) < len(stands.texts[0]):  # the youngest of an account counts, and so comes last
+        stands = columns(reader.connection, ["account", "meter"], [], f'{rest} ORDER BY "start", meter_id', args)
     relay = _beside(stands.texts[1], known.texts[0], known.numbers[0], RELAYS.index(RelayState.UNKNOWN))
     rows, good = _rows(found, stands.texts[0])
-    young = np.lexsort((stands.numbers[1][good], stands.numbers[0][good]))
-    found.relay[rows[young]] = relay[good][young]  # the last of an account counts
+    found.relay[rows] = relay[good]
 
 
 def _beside(asked: Sequence[str], names: Sequence[str], values: Ints, missing: int) -> Ints:
