@@ -89,6 +89,7 @@ def ours(depth: int) -> Sample:
 
     async def work(port: int) -> tuple[float, float, Counter[str]]:
         link, meters, found = modbus_link(port, depth), points("dds238", "modbus", POLLED), Counter[str]()
+        calls = [Due(meter, NOW) for meter in meters]  # as the plan gives them
         todo = iter(range(POLLS))
 
         def count(poll: Poll) -> None:
@@ -97,7 +98,7 @@ def ours(depth: int) -> Sample:
 
         def following() -> Due | None:
             number = next(todo, None)
-            return None if number is None else Due(meters[number % POLLED], NOW)
+            return None if number is None else calls[number % POLLED]
 
         async def took(done: Sequence[tuple[Due, Poll | None]]) -> None:
             for _, poll in done:

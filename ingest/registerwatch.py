@@ -5,8 +5,8 @@ more likely another register, another meter or an old answer than energy.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from ingest.records import Channel, MeterPoint
 
@@ -14,8 +14,7 @@ CLOCK_SLACK_S = 60  # host clocks are set by NTP in steps; energy of this long i
 STEP_SLACK_WH = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A register value that was believed, and when it was read."""
 
     at: datetime
@@ -31,7 +30,8 @@ def judge(before: Seen | None, register_wh: int, at: datetime, *, point: MeterPo
         return "negative_register"
     if before is None:
         return ""
-    elapsed_s = max(0, int((at - before.at).total_seconds())) + CLOCK_SLACK_S
+    passed = at - before.at
+    elapsed_s = max(0, 86_400 * passed.days + passed.seconds) + CLOCK_SLACK_S
     most_wh = point.max_power_w * elapsed_s // 3600 + step_wh + STEP_SLACK_WH
     risen = register_wh - before.register_wh
     if risen < 0:
@@ -62,16 +62,20 @@ class RegisterWatch:
     def verdict(self, point: MeterPoint, channel: int, register_wh: int, at: datetime, *, step_wh: int = 1) -> str:
         """What ``judge`` says against the last believed value."""
         before = self._seen.get((point.meter_id, point.serial, channel))
+        if before is None and register_wh >= 0:
+            return ""
         if before is not None and before.at > at:
-            before = replace(before, at=at)  # the host clock was set back: the register alone decides
+            before = before._replace(at=at)  # the host clock was set back: the register alone decides
         return judge(before, register_wh, at, point=point, step_wh=step_wh)
 
     def plain(self, point: MeterPoint, rows: Sequence[tuple[Channel, int, int]], at: datetime) -> bool:
         """Whether no row (channel, register, resolution in Wh) has a ``verdict``; then all of them are believed."""
-        if any(self.verdict(point, channel, value, at, step_wh=step_wh) for channel, value, step_wh in rows):
-            return False
+        for channel, value, step_wh in rows:
+            if self.verdict(point, channel, value, at, step_wh=step_wh):
+                return False
+        seen, meter_id, serial = self._seen, point.meter_id, point.serial
         for channel, value, _ in rows:
-            self._seen[point.meter_id, point.serial, channel] = Seen(at, value)
+            seen[meter_id, serial, channel] = Seen(at, value)
         return True
 
     def doubtful(

@@ -16,6 +16,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from ingest.ports import Stream, Transport
 from ingest.wire.modbus import Frame, Refusal, TcpFramer, adu, check
@@ -85,6 +86,7 @@ class Connection:
         self._opening = asyncio.Lock()
         self._free_at: dict[int, float] = {}
         self._bell: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop
         self.generation = 0
         self.dropped: Counter[str] = Counter()
 
@@ -153,16 +155,23 @@ class Connection:
         return self._pipelined and not self._gap_s
 
     def begin(self, unit: int, pdus: Sequence[bytes], timeout_s: float, tell: Callable[[Asked], None]) -> Asked | None:
-        """Ask without waiting, None when nothing is connected; ``tell`` is called when it is over (see ``outcome``)."""
+        """Ask without waiting, None when nothing is connected; ``tell`` is called when it is over (see ``outcome``).
+
+        What was begun leaves together in the next turn of the loop, or with ``flush``.
+        """
         stream = self._stream
         if stream is None:
             return None
         asked = self._enter(stream, unit, pdus, timeout_s, tell)
-        for tid, pdu in zip(asked.tids, pdus, strict=True):
-            self._out.append(adu(tid, unit, pdu))
-        if len(self._out) == len(pdus):
-            asyncio.get_running_loop().call_soon(self._flush, stream)
+        if not self._out:
+            self._loop.call_soon(self._flush, stream)
+        self._out += map(adu, asked.tids, repeat(unit), pdus)
         return asked
+
+    def flush(self) -> None:
+        """Send what was begun now: the peer works on it while the caller works on what came before."""
+        if self._out and self._stream is not None:
+            self._flush(self._stream)
 
     def outcome(self, asked: Asked) -> list[bytes] | Refusal:
         """The data of what is over, in the order of its requests, or why there is none."""
@@ -191,9 +200,10 @@ class Connection:
         """Note who waits for what, and set the bell."""
         self._number += 1
         rings = len(self._waiting) + len(pdus) - 1 if self._pipelined else 0
-        ends = asyncio.get_running_loop().time() + timeout_s
+        ends = self._loop.time() + timeout_s
         asked = Asked(unit, pdus, stream, self._number, len(pdus), rings, self._heard, timeout_s, ends, tell)
-        asked.tids.extend([self._next_tid(asked) for _ in pdus])
+        for _ in pdus:
+            asked.tids.append(self._next_tid(asked))
         if self._bell is None or ends < self._bell.when():
             self._set_bell(ends)
         return asked
@@ -205,17 +215,17 @@ class Connection:
             return
         self._out.append(data)
         if len(self._out) == 1:
-            asyncio.get_running_loop().call_soon(self._flush, stream)
+            self._loop.call_soon(self._flush, stream)
 
     def _flush(self, stream: Stream) -> None:
         data, self._out = b"".join(self._out), []
-        if stream is not self._stream:
-            return  # closed meanwhile: who waited on it knows
+        if stream is not self._stream or not data:
+            return  # closed meanwhile (who waited on it knows), or sent already
         send = getattr(stream, "send", None)
         if send is not None:
             send(data)
         else:
-            self._writer = asyncio.get_running_loop().create_task(self._write(stream, data))
+            self._writer = self._loop.create_task(self._write(stream, data))
 
     async def _write(self, stream: Stream, data: bytes) -> None:
         try:
@@ -235,12 +245,12 @@ class Connection:
         """One timer for all that wait, set to the earliest end."""
         if self._bell is not None:
             self._bell.cancel()
-        self._bell = asyncio.get_running_loop().call_at(at, self._ring)
+        self._bell = self._loop.call_at(at, self._ring)
 
     def _ring(self) -> None:
         """Somebody's time may be over; then the bell is set for the next one."""
         self._bell = None
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         for asked in list(dict.fromkeys(self._waiting.values())):
             if asked.ends <= now and not asked.over:
                 self._late(asked, now)
@@ -301,7 +311,8 @@ class Connection:
                 self._stream = await self._transport.connect(self._host, self._port)
             self.generation += 1
             self._framer = TcpFramer()
-            self._reader = asyncio.get_running_loop().create_task(self._pump(self._stream, self._framer))
+            self._loop = asyncio.get_running_loop()
+            self._reader = self._loop.create_task(self._pump(self._stream, self._framer))
 
     async def _pump(self, stream: Stream, framer: TcpFramer) -> None:
         """Hand each frame to the request that waits for its transaction id, until the stream ends or breaks."""
@@ -313,8 +324,7 @@ class Connection:
                 if self._pipelined and lost:
                     reason = "bad_frame"
                     break
-                for frame in frames:
-                    self._take(frame, stream)
+                self._take(frames, stream)
                 if framer.broken:
                     reason = framer.broken
                     break
@@ -333,17 +343,21 @@ class Connection:
         """Whether a frame that came in two pieces holds the head of another answer that is waited for."""
         return bool(frames) and any(tid.to_bytes(2, "big") + b"\0\0\0" in frames[0].pdu for tid in self._waiting)
 
-    def _take(self, frame: Frame, stream: Stream) -> None:
-        self._heard += 1
-        asked = self._waiting.get(frame.tid)
-        if asked is None or asked.over or frame.tid in asked.frames or asked.stream is not stream:
-            self.dropped["stale_answer"] += 1
-            return
-        asked.frames[frame.tid] = frame
-        asked.left -= 1
-        if not asked.left:
-            self._newest = max(self._newest, asked.number)
-            asked.end()
+    def _take(self, frames: list[Frame], stream: Stream) -> None:
+        """Give each frame to whoever waits for its transaction; what nobody waits for is dropped and counted."""
+        waiting = self._waiting
+        self._heard += len(frames)
+        for frame in frames:
+            tid = frame.tid
+            asked = waiting.get(tid)
+            if asked is None or asked.over or tid in asked.frames or asked.stream is not stream:
+                self.dropped["stale_answer"] += 1
+                continue
+            asked.frames[tid] = frame
+            asked.left -= 1
+            if not asked.left:
+                self._newest = max(self._newest, asked.number)
+                asked.end()
 
     def _drop(self, stream: Stream, reason: str = "closed") -> None:
         """Close ``stream``; the oldest that waits on it hears ``reason``. A newer connection is left alone."""

@@ -22,6 +22,7 @@ from ingest.links.visit import Visit, VisitSwitch
 from ingest.model import Driver, ModbusDriver, Quantity, SunSpecDriver
 from ingest.plan import Urgency
 from ingest.ports import Clock, FenceStore, Transport
+from ingest.quick import maker
 from ingest.records import (
     Channel,
     Drive,
@@ -41,6 +42,8 @@ from ingest.wire.registers import step
 from ingest.wire.sunspec import Place
 
 LATE_SHARE = 12  # a read counts for its slot's end within a twelfth of the slot (5 min of an hour)
+_IMPORT, _POWER, _VOLTAGE, _RELAY = Quantity.IMPORT, Quantity.POWER, Quantity.VOLTAGE, Quantity.RELAY
+_poll, _read = maker(Poll), maker(MeterRead)
 _CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT))
 
 
@@ -140,17 +143,18 @@ class ModbusLink:
 
     def _told(self, visit: Visit | SunSpecVisit, reads: tuple[MeterRead, ...]) -> Poll:
         values = visit.values
-        return Poll(
-            meter=visit.point.meter,
-            at=self._clock.now(),
-            serial=visit.serial,
-            reads=reads,
-            relay=visit.report() if Quantity.RELAY in values else None,
-            power_w=values.get(Quantity.POWER),
-            voltage_v=values.get(Quantity.VOLTAGE),
-            findings=tuple(visit.findings),
-            register_wh=values.get(Quantity.IMPORT),
-            raw=tuple(visit.raw) if isinstance(visit, Visit) else (),
+        return _poll(
+            visit.point.meter,
+            self._clock.now(),
+            visit.serial,
+            reads,
+            visit.report() if _RELAY in values else None,
+            values.get(_POWER),
+            values.get(_VOLTAGE),
+            None,
+            tuple(visit.findings),
+            values.get(_IMPORT),
+            tuple(visit.raw) if isinstance(visit, Visit) else (),
         )
 
     def _plain(self, visit: Visit, slot_end: datetime) -> tuple[MeterRead, ...] | None:
@@ -160,12 +164,14 @@ class ModbusLink:
         rows: list[tuple[Channel, int, int]] = []
         for quantity, channel, step_wh in _counted(visit.driver):
             value = values.get(quantity)
-            if value is not None:
-                rows.append((channel, value, step_wh))
-        if len(rows) < len(_counted(visit.driver)) or not self._watch.plain(point, rows, now):
-            visit.findings.clear()
-            return None
-        return tuple([MeterRead(point.meter_id, channel, slot_end, value, flags) for channel, value, _ in rows])
+            if value is None:
+                break
+            rows.append((channel, value, step_wh))
+        else:
+            if self._watch.plain(point, rows, now):
+                return tuple([_read(point.meter_id, channel, slot_end, value, flags, 0) for channel, value, _ in rows])
+        visit.findings.clear()
+        return None
 
     def _in_time(self, point: MeterPoint, slot_end: datetime, now: datetime) -> bool:
         """Whether a read now counts for the slot that ended at ``slot_end``."""

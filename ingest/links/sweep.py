@@ -23,6 +23,10 @@ Following = Callable[[], Due | None]
 Took = Callable[[Sequence[Done]], Awaitable[None]]
 
 
+SLICE = 16
+"""Visits that are judged between two sends: while they are, the gateway answers those that were asked before."""
+
+
 class Judge(Protocol):
     """What a sweep asks of the link that it belongs to."""
 
@@ -52,6 +56,7 @@ class Sweep:
             while True:
                 self._gather()
                 await self._fill(following)
+                self._connection.flush()
                 if self._found:
                     found, self._found = self._found, []
                     await took(found)
@@ -76,7 +81,7 @@ class Sweep:
             call, started = None, False
             try:
                 call = following()
-                started = call is not None and await self._start(call)
+                started = call is not None and (self._start(call) or await self._opened(call))
             finally:
                 if not started:
                     self._turns.give_back()
@@ -84,22 +89,29 @@ class Sweep:
             if not started:
                 return  # whoever counts must hear of it before the next one is asked
 
-    async def _start(self, call: Due) -> bool:
-        """Ask one meter; whether it is under way now."""
-        visit = self._link.visit(call.point)
+    def _start(self, call: Due) -> bool:
+        """Ask one meter on the connection that there is; whether it is under way now."""
+        point = call.point
+        visit = self._link.visit(point)
         if visit is None:
-            self._found.append((call, None))
             return False
-        pdus = visit.requests()
-        asked = self._connection.begin(call.point.unit, pdus, visit.timeout_s, self._tell)
-        if asked is None and await self._connection.ready():
-            asked = self._connection.begin(call.point.unit, pdus, visit.timeout_s, self._tell)
+        asked = self._connection.begin(point.unit, visit.requests(), visit.timeout_s, self._tell)
         if asked is None:
-            refusal = Refusal("unreachable", f"gateway {visit.gateway} is not connected")
-            self._found.append((call, self._link.judged(visit, call.slot_end, refusal)))
             return False
         self._flying[asked] = call, visit, asked.ends - visit.timeout_s + self._deadline_s
         return True
+
+    async def _opened(self, call: Due) -> bool:
+        """Open the connection for a meter that could not be asked, or say why it cannot be; whether it is under way."""
+        visit = self._link.visit(call.point)
+        if visit is None:
+            self._found.append((call, None))
+        elif await self._connection.ready() and self._start(call):
+            return True
+        else:
+            refusal = Refusal("unreachable", f"gateway {visit.gateway} is not connected")
+            self._found.append((call, self._link.judged(visit, call.slot_end, refusal)))
+        return False
 
     def _tell(self, asked: Asked) -> None:
         """The connection is through with one: note it, look at it when the chunk was taken in as a whole."""
@@ -129,10 +141,10 @@ class Sweep:
         self._wake()
 
     def _gather(self) -> None:
-        """Judge what is over and give the turns back."""
-        over, self._over = self._over, []
+        """Judge some of what is over and give their turns back."""
+        over, self._over = self._over[:SLICE], self._over[SLICE:]
+        outcome, judged = self._connection.outcome, self._link.judged
         for asked in over:
             call, visit, _ = self._flying.pop(asked)
             self._turns.give_back()
-            poll = self._link.judged(visit, call.slot_end, self._connection.outcome(asked))
-            self._found.append((call, poll))
+            self._found.append((call, judged(visit, call.slot_end, outcome(asked))))

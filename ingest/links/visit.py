@@ -13,6 +13,7 @@ from ingest.errors import WireRefusal
 from ingest.links.requests import read_request, write_request
 from ingest.model import ModbusDriver, ModbusRelay, Quantity
 from ingest.ports import Clock
+from ingest.quick import maker
 from ingest.records import Drive, Finding, MeterPoint, RelayReport, RelayState
 from ingest.wire.modbus import Refusal
 from ingest.wire.registers import Block, visit_plan
@@ -31,13 +32,16 @@ class Line(Protocol):
     async def pause(self, unit: int, gap_s: float) -> None: ...
 
 
+_report = maker(RelayReport)
+_IDENTITY, _POWER, _RELAY = Quantity.IDENTITY, Quantity.POWER, Quantity.RELAY  # a look-up costs as much as a read
+
+
 @dataclass(frozen=True, slots=True)
 class _Reads:
-    """The requests of one visit and how their answers are read: the identity, then the values, per answer."""
+    """The requests of one visit, and for each what its answer holds and how that is read; the identity comes first."""
 
     pdus: tuple[bytes, ...]
-    identity: tuple[tuple[Callable[[bytes], int | None], ...], ...]
-    values: tuple[tuple[tuple[Quantity, Callable[[bytes], int | None]], ...], ...]
+    readers: tuple[tuple[tuple[Quantity, ...], Callable[[bytes], list[int | None]]], ...]
 
 
 @lru_cache(maxsize=1024)
@@ -45,11 +49,7 @@ def _reads(driver: ModbusDriver, quantities: tuple[Quantity, ...]) -> _Reads:
     blocks = visit_plan(driver, quantities)
     return _Reads(
         tuple(read_request(block.function, block.address, block.count) for block in blocks),
-        tuple(tuple(block.reader(r) for r in block.registers if r.quantity is Quantity.IDENTITY) for block in blocks),
-        tuple(
-            tuple((r.quantity, block.reader(r)) for r in block.registers if r.quantity is not Quantity.IDENTITY)
-            for block in blocks
-        ),
+        tuple((tuple(register.quantity for register in block.registers), block.reader()) for block in blocks),
     )
 
 
@@ -80,12 +80,12 @@ class Visit:
         """Fill ``values`` from the answers to the visit's requests, identity first; WireRefusal ends the visit."""
         plan = _reads(self.driver, quantities)
         self.raw += zip(plan.pdus, answers, strict=True)
-        values = self.values
-        for data, identities, reads in zip(answers, plan.identity, plan.values, strict=True):
-            for identity in identities:
-                self._identify(identity(data))
-            for quantity, read in reads:
-                values[quantity] = read(data)
+        values: dict[Quantity, int | None] = {}
+        for data, (names, read) in zip(answers, plan.readers, strict=True):
+            values.update(zip(names, read(data)))  # noqa: B905 - a reader gives one value a name
+        if self.driver.identity is not None:
+            self._identify(values.pop(_IDENTITY))
+        self.values = values
 
     async def _answers(self, pdus: Sequence[bytes]) -> Sequence[bytes]:
         """The answers to the visit's requests, all of them before any is believed."""
@@ -133,12 +133,12 @@ class Visit:
 
     def report(self) -> RelayReport:
         """The relay's word; a pattern that is neither closed nor open is unknown."""
-        relay, value = self.driver.relay, self.values.get(Quantity.RELAY)
+        relay, value = self.driver.relay, self.values.get(_RELAY)
         state, source = RelayState.UNKNOWN, "no_relay"
         if relay is not None and value is not None:
             state, source = _state(relay, value), "read_back"
-        power_w = self.values.get(Quantity.POWER)
-        return RelayReport(self.point.meter, self.clock.now(), state, power_w=power_w, source=source)
+        power_w = self.values.get(_POWER)
+        return _report(self.point.meter, self.clock.now(), state, power_w, None, source)
 
     def found(self, code: str, detail: str) -> None:
         """Note one finding of this visit."""

@@ -50,7 +50,7 @@ class TcpFramer:
 
     def __init__(self) -> None:
         """Start at a frame boundary."""
-        self._held = bytearray()
+        self._held = b""
         self.broken = ""
         self.joined = False
 
@@ -59,27 +59,26 @@ class TcpFramer:
         if self.broken:
             return []
         self.joined = bool(self._held)
-        self._held += data
-        held, at, size = self._held, 0, len(self._held)
+        held = self._held + data if self._held else bytes(data)
+        at, size = 0, len(held)
         frames: list[Frame] = []
         while size - at >= MBAP:
             tid, protocol, length, unit = _HEAD.unpack_from(held, at)
-            if protocol != 0 or not 2 <= length <= MOST_PDU + 1:
-                self.broken = "bad_frame"
-                held.clear()
+            if protocol or not 2 <= length <= MOST_PDU + 1:
+                self.broken, self._held = "bad_frame", b""
                 return frames
             end = at + 6 + length
             if size < end:
                 break
-            frames.append(Frame(tid, unit, bytes(held[at + MBAP : end])))
+            frames.append(Frame(tid, unit, held[at + MBAP : end]))
             at = end
-        del held[:at]
+        self._held = held[at:]
         return frames
 
     @property
     def rest(self) -> bytes:
         """The head of the frame that has begun and not ended, as far as it came."""
-        return bytes(self._held[:MBAP])
+        return self._held[:MBAP]
 
     @property
     def half(self) -> bool:

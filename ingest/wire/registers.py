@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 from ingest.model import Encoding, ModbusDriver, Quantity, Register, WordOrder
 
@@ -50,31 +51,43 @@ def decode(register: Register, data: bytes) -> int | None:
     return round(Fraction(raw) * register.scale) if math.isfinite(raw) else None
 
 
-def _prepared(register: Register, start: int) -> Callable[[bytes], int | None]:
-    """``decode`` of the bytes from ``start`` on as a function, with everything looked up that can be."""
+def _scaled(register: Register) -> Callable[[Any], int | None] | None:
+    """What makes an unpacked number of ``register`` its value, everything looked up that can be; None: nothing does."""
     layout = struct.Struct(_FORMAT[register.encoding])
-    stop, missing = start + layout.size, frozenset(register.not_available)
     over, under = register.scale.numerator, register.scale.denominator
-    plain = register.words is WordOrder.HIGH_FIRST or register.count == 1
-    unpack, floats = layout.unpack_from, register.encoding is Encoding.FLOAT32
+    patterns = frozenset(register.not_available)
+    if register.encoding is Encoding.FLOAT32:
 
-    def read(data: bytes) -> int | None:
-        at = start
-        if len(data) < stop:
-            return None
-        if not plain:
-            data, at = _ordered(data[start:stop], register.words), 0
-        if missing and int.from_bytes(data[at : at + layout.size], "big") in missing:
-            return None
-        raw = unpack(data, at)[0]
-        if not floats:
-            return raw * over if under == 1 else _half_even(raw * over, under)
-        if not math.isfinite(raw):
-            return None
-        top, bottom = raw.as_integer_ratio()
-        return _half_even(top * over, bottom * under)
+        def real(raw: float) -> int | None:
+            if not math.isfinite(raw) or (patterns and int.from_bytes(layout.pack(raw), "big") in patterns):
+                return None
+            top, bottom = raw.as_integer_ratio()
+            return _half_even(top * over, bottom * under)
 
-    return read
+        return real
+    missing = frozenset(layout.unpack(pattern.to_bytes(layout.size, "big"))[0] for pattern in patterns)
+    if not missing and under == 1:
+        return None if over == 1 else over.__mul__
+
+    def whole(raw: int) -> int | None:
+        if raw in missing:
+            return None
+        return _half_even(raw * over, under)
+
+    return whole
+
+
+def _piece(register: Register) -> tuple[str, Callable[[Any], int | None] | None]:
+    """How ``register`` is unpacked, and what makes that its value."""
+    scaled, layout = _scaled(register), struct.Struct(_FORMAT[register.encoding])
+    if register.words is WordOrder.HIGH_FIRST or register.count == 1:
+        return layout.format[1:], scaled
+
+    def swapped(data: bytes) -> int | None:
+        raw = layout.unpack(_ordered(data, register.words))[0]
+        return raw if scaled is None else scaled(raw)
+
+    return f"{layout.size}s", swapped
 
 
 def _half_even(over: int, under: int) -> int:
@@ -116,9 +129,30 @@ class Block:
     count: int
     registers: tuple[Register, ...]
 
-    def reader(self, register: Register) -> Callable[[bytes], int | None]:
-        """``value`` for one register, prepared once: what polls use for every answer."""
-        return _prepared(register, 2 * (register.address - self.address))
+    def reader(self) -> Callable[[bytes], list[int | None]]:
+        """The ``value`` of each register in turn as one function of the block's bytes: what polls use for every answer.
+
+        Registers that lie apart are unpacked together.
+        """
+        layout, scaled, at = ">", [], 2 * self.address
+        for register in self.registers:
+            if 2 * register.address < at:  # two registers share bytes: each by itself
+                return self._values
+            piece, convert = _piece(register)
+            layout += f"{2 * register.address - at}x{piece}"
+            at = 2 * (register.address + register.count)
+            scaled.append(convert)
+        unpack, size = struct.Struct(layout).unpack_from, at - 2 * self.address
+
+        def read(data: bytes) -> list[int | None]:
+            if len(data) < size:
+                return self._values(data)
+            return [raw if convert is None else convert(raw) for raw, convert in zip(unpack(data), scaled, strict=True)]
+
+        return read
+
+    def _values(self, data: bytes) -> list[int | None]:
+        return [self.value(register, data) for register in self.registers]
 
     def value(self, register: Register, data: bytes) -> int | None:
         """The value of ``register`` inside the block's bytes."""

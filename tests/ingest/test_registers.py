@@ -104,6 +104,32 @@ def test_the_plan_covers_each_register_once_within_the_limits(wanted: list[Regis
         assert longest <= gap
 
 
+@given(
+    st.lists(
+        st.builds(
+            Register,
+            st.sampled_from(list(Quantity)),
+            st.just(3),
+            st.integers(0, 12),
+            st.sampled_from(list(Encoding)),
+            st.sampled_from([Fraction(1), Fraction(10), Fraction(1, 10), Fraction(3, 1000)]),
+            st.sampled_from(list(WordOrder)),
+            st.sampled_from([(), (0xFFFF,), (0x8000, 0), (0x4366_3334, 0x8000_0000)]),
+        ).filter(lambda register: all(pattern >> (16 * register.count) == 0 for pattern in register.not_available)),
+        min_size=1,
+        max_size=5,
+    ),
+    st.data(),
+)
+def test_reading_a_block_at_once_gives_what_each_register_says(wanted: list[Register], data: st.DataObject) -> None:
+    for block in plan_reads(wanted, most=60, gap=20):
+        words = st.sampled_from([b"\0\0", b"\xff\xff", b"\x80\0", b"\x43\x66", b"\x33\x34", b"\x7f\xc0"])
+        whole = b"".join(data.draw(st.lists(words, min_size=block.count, max_size=block.count)))
+        cut = data.draw(st.integers(0, 2 * block.count))
+        for raw in (whole, whole[:cut]):
+            assert block.reader()(raw) == [block.value(register, raw) for register in block.registers]
+
+
 def test_a_block_hands_each_register_its_own_bytes() -> None:
     one = Register(Quantity.POWER, 3, 10, Encoding.UINT16)
     two = Register(Quantity.IMPORT, 3, 13, Encoding.UINT32)

@@ -4,13 +4,19 @@ import asyncio
 import functools
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import pytest
 
+from ingest.links import sweep as sweep_module
+from ingest.links.modbus import ModbusLink
 from ingest.links.sweep import Done
+from ingest.links.visit import Visit
 from ingest.plan import Due, Urgency
 from ingest.records import Channel, MeterPoint, Poll
 from ingest.registerwatch import RegisterWatch
+from ingest.wire.modbus import Refusal
+from sim.modbus import ModbusSession
 from tests.ingest.rig import START, Rig
 
 UNITS = 8
@@ -54,6 +60,53 @@ def test_it_finds_what_single_polls_find() -> None:
             single.relay and single.relay.state,
         )
         assert poll.ok and poll.raw
+
+
+class AtOnce:
+    """A connection whose gateway answers all that was sent in one chunk, when it is read; ``sent`` hears each send."""
+
+    def __init__(self, session: ModbusSession, sent: Callable[[], None]) -> None:
+        self._session, self._sent, self._held, self._some = session, sent, b"", asyncio.Event()
+
+    def send(self, data: bytes) -> None:
+        self._sent()
+        self._held += b"".join(self._session.feed(data))
+        self._some.set()
+
+    async def write(self, data: bytes) -> None:
+        self.send(data)
+
+    async def read(self, limit: int) -> bytes:
+        await self._some.wait()
+        data, self._held = self._held, b""
+        self._some.clear()
+        return data
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_next_are_asked_while_answers_are_still_being_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = field()
+    link, points, story = rig.links["g1"], list(rig.points.values()), list[str]()
+    calls = deque(Due(point, START) for point in points * 2)
+    judged = ModbusLink.judged
+
+    async def connect(host: str, port: int) -> AtOnce:
+        return AtOnce(rig.gateways["g1"].session(), lambda: story.append("sent"))
+
+    def judging(self: ModbusLink, visit: Visit, slot_end: datetime, answers: Sequence[bytes] | Refusal) -> Poll | None:
+        story.append("judged")
+        return judged(self, visit, slot_end, answers)
+
+    async def took(done: Sequence[Done]) -> None:
+        assert all(poll is not None and poll.ok for _, poll in done)
+
+    monkeypatch.setattr(sweep_module, "SLICE", 4)
+    monkeypatch.setattr(ModbusLink, "judged", judging)
+    monkeypatch.setattr(link._connection._transport, "connect", connect)
+    rig.run(lambda: link.sweep(lambda: calls.popleft() if calls else None, took, deadline_s=60.0))
+    assert story == ["sent", *["judged"] * 4, "sent", *["judged"] * 4, "sent", *["judged"] * 8]
 
 
 @pytest.mark.parametrize("fault", ["dead", "half_frame", "wrong_unit"])
