@@ -5,12 +5,14 @@ was published. What was charged or posted is priced again on the book of then, f
 ``rederived`` says whether it agrees.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ingest.records import MeterPoint
@@ -18,16 +20,19 @@ from prewatt import rules
 from prewatt.errors import ShellError, Usage
 from prewatt.listing import bill_row, money
 from prewatt.lookup import config_of, known
+from prewatt.rules import series_of
 from prewatt.wiring import Shell, reading
-from storage import billing
+from storage import billing, latefees
 from storage.billing import Basis, Customer
 from storage.folds import Quality
+from storage.keptbooks import KeptBooks
 from storage.positions import billable, measured
 from storage.records import Account, BookVersion, Install, StoredBill
 from storage.usage import Master
 from tariff import explain
 from tariff import money as exact
 from tariff.explain import Step
+from tariff.inputs import Input, shared
 from tariff.model import Book
 from tariff.reasons import Reason, reasons
 from tariff.records import Bill, BillLine
@@ -73,6 +78,11 @@ class Subject:
     def customer(self, book: Book) -> Customer:
         """The account as bills on ``book`` are made for it."""
         return Customer(self.account.account, book, self.account.attributes, self.account.closed)
+
+    def late_fee(self, start: datetime) -> latefees.Told | None:
+        """What the bill that begins at ``start`` bears for being late, as last posted."""
+        kept = KeptBooks(self.shell.store, self.shell.books, series_of(self.shell.config))
+        return latefees.told(self.shell.store, kept, self.account.account, start)
 
     def basis(self, book: Book, span: Span, *, counts: Quality = billable) -> Basis:
         """The energies of one bill; for hourly charges ``counts`` takes the measured ones only."""
@@ -136,15 +146,48 @@ def _charge(row: Row, book: Book, meter: str, again_micro: int) -> Row:
     }
 
 
-def _told(steps: Sequence[Step]) -> Row:
-    """The steps as rows, and the source of each book version among them once."""
+def _told(steps: Sequence[Step], charged: Mapping[int, str] = MappingProxyType({})) -> Row:
+    """The steps as rows, with what was ``charged`` by their places, and the source of each book version once."""
     versions = {(step.book, step.book_hash, step.version): step.source for step in steps}
     return {
-        "steps": [_step(step) for step in steps],
+        "steps": [_step(step) | ({"charged": charged[at]} if at in charged else {}) for at, step in enumerate(steps)],
         "sources": [
             {"book": book, "book_hash": book_hash, "version": version, **source}
             for (book, book_hash, version), source in versions.items()
         ],
+    }
+
+
+def _charged(steps: Sequence[Step], lines: Sequence[BillLine], book: Book) -> dict[int, str]:
+    """What each step put on its line, by the step's place: rounded, so that the steps of a line add up to it."""
+    found: dict[int, str] = {}
+    for line in lines:
+        own = [place for place, step in enumerate(steps) if _key(step) == _key(line)]
+        parts = [Input("step", exact=Fraction(steps[place].amount)) for place in own]
+        rounded = shared(parts, line.amount_micro, book)
+        found |= {place: money(part.amount_micro or 0) for place, part in zip(own, rounded, strict=True)}
+    return found
+
+
+def _key(one: Step | BillLine) -> tuple[str, str, str, int | None]:
+    """The line of a bill that it is, or is on."""
+    return one.component if isinstance(one, Step) else one.id, one.version, one.period, one.tier
+
+
+def _input(line: BillLine, one: Input) -> Row:
+    """One thing that a line that is no energy was made of."""
+    return {
+        "id": line.id,
+        "version": line.version,
+        "period": line.period,
+        "tier": line.tier,
+        "what": one.what,
+        "start": one.start,
+        "end": one.end,
+        "quantity": one.quantity,
+        "unit": one.unit,
+        "note": one.note,
+        "amount": None if one.amount_micro is None else money(one.amount_micro),
     }
 
 
@@ -187,14 +230,15 @@ def bill(option: Path | None, account: str, period: str, line: str = "") -> Row:
 
 def _bill(subject: Subject, book: Book, made: Bill, posted: StoredBill | None, only: str) -> Row:
     lines = [one for one in made.lines if only in ("", one.id)]
-    if not lines:
-        names = dict.fromkeys(one.id for one in made.lines)
+    late = subject.late_fee(made.start)
+    if not lines and not (late and only == latefees.SOURCE):
+        names = dict.fromkeys([*(one.id for one in made.lines), *([latefees.SOURCE] if late else [])])
         raise Usage(f"the bill has no line {only!r}", which=made.account, attempt=", ".join(names))
     span = made.start, made.end
     basis = subject.basis(book, span)
     found = explain.steps(book, *span, basis.usage, attributes=subject.account.attributes, carried=basis.carried)
     chosen = [step for step in found if only in ("", step.component)]
-    whys = reasons(book, made, basis.usage, subject.account.attributes)
+    whys = reasons(book, made, basis.usage, subject.account.attributes, basis.carried)
     until, attributes = made.ended or made.end, subject.account.attributes
     stands = standings(book, span, basis.usage, until=until, attributes=attributes, carried=basis.carried)
     row = bill_row(made)
@@ -205,10 +249,33 @@ def _bill(subject: Subject, book: Book, made: Bill, posted: StoredBill | None, o
             if one in lines
         ],
         "standings": [_standing(one) for one in stands],
-        **_told(chosen),
+        **_told(chosen, _charged(chosen, lines, book)),
+        "inputs": [
+            _input(line, one) for line, why in zip(made.lines, whys, strict=True) if line in lines for one in why.inputs
+        ]
+        + (_parts(late, book.currency) if late and only in ("", latefees.SOURCE) else []),
+        "late_fee": None if late is None else {"amount": money(late.fee_micro), "due": late.due.due, "at": late.at},
         "posted": posted is not None,
-        "rederived": posted is None or (posted.total_micro, posted.reads_hash) == (made.total_micro, made.reads_hash),
+        "rederived": (late is None or late.fee_micro == late.posted_micro)
+        and (posted is None or (posted.total_micro, posted.reads_hash) == (made.total_micro, made.reads_hash)),
     }
+
+
+def _parts(late: latefees.Told, currency: str) -> list[Row]:
+    """The parts in which a bill was paid late, each with its days overdue; at the end what the minimum adds."""
+    rule = late.due.rule
+    rows = []
+    for part in late.parts:
+        shares = f"{part.days - part.days_next_year} days at {rule.daily}"
+        shares += f", {part.days_next_year} at {rule.daily_next_year or rule.daily}" if part.days_next_year else ""
+        rows.append((part.until, part.amount_micro, shares, part.fee_micro))
+    rest = late.fee_micro - sum(part.fee_micro for part in late.parts)
+    rows += [(late.at, 0, f"minimum {rule.minimum}", rest)] if rest else []
+    line = BillLine(latefees.SOURCE, "", "", None, "", "", "", late.fee_micro)
+    return [
+        _input(line, Input("overdue", money(amount), currency, note=note, amount_micro=fee)) | {"end": until}
+        for until, amount, note, fee in rows
+    ]
 
 
 def _why(why: Reason) -> Row:
@@ -242,6 +309,5 @@ def _standing(one: Standing) -> Row:
 
 def _line(row: Row, line: BillLine, steps: Sequence[Step]) -> Row:
     """A line with the number of slots that made it and their exact sum, which the line's amount rounds."""
-    key = (line.id, line.version, line.period, line.tier)
-    own = [step for step in steps if (step.component, step.version, step.period, step.tier) == key]
+    own = [step for step in steps if _key(step) == _key(line)]
     return row | {"slots": len(own), "exact": exact.plain(sum((Decimal(step.amount) for step in own), Decimal(0)))}

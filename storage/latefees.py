@@ -5,8 +5,8 @@ look, or fell because a payment came to be known later, is posted as the differe
 stands for a bill is always what its dates and the payments give.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from storage.keptbooks import KeptBooks
@@ -15,7 +15,7 @@ from storage.store import Store
 from storage.unit import Unit
 from storage.writer import Priority
 from tariff import calendar as calendars
-from tariff.late_fee import Due, LateFeeRule, Paid, fees
+from tariff.late_fee import Due, LateFeeRule, Paid, Part, fee_of, fees, parts
 from tariff.model import Book
 
 SOURCE = "late_fee"
@@ -47,14 +47,10 @@ def post(store: Store, kept: KeptBooks, now: datetime, account: str = "") -> int
 
 def _post(unit: Unit, account: str, bills: list[StoredBill], books: Mapping[str, Book | None], now: datetime) -> int:
     legs = unit.find(Posting, ledger_account=f"customer:{account}")
-    dues = [_due(bill, books[bill.book_hash]) for bill in bills]
-    zone = next((book.zone for book in books.values() if book is not None), "UTC")
-    paid = [
-        Paid(_day(leg.at, zone), leg.amount_micro) for leg in legs if leg.source not in OWN and leg.amount_micro > 0
-    ]
+    dues, paid, today = _owed(bills, books, legs, now)
     changed = 0
-    for bill, fee in zip(bills, fees(dues, paid, _day(now, zone)), strict=True):
-        head = f"{account}:{bill.start.isoformat()}:"
+    for bill, fee in zip(bills, fees(dues, paid, today), strict=True):
+        head = _head(bill)
         before = [leg for leg in legs if leg.source == SOURCE and leg.source_id.startswith(head)]
         rise = fee + sum(leg.amount_micro for leg in before)  # a fee stands as what the customer owes, below zero
         if rise:
@@ -67,6 +63,48 @@ def _post(unit: Unit, account: str, bills: list[StoredBill], books: Mapping[str,
                 ]
             )
     return changed
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one bill's late fee was made of, as it stands since its last posting on the day ``at``."""
+
+    due: Due
+    at: date
+    parts: tuple[Part, ...]
+    fee_micro: int
+    posted_micro: int
+
+
+def told(store: Store, kept: KeptBooks, account: str, start: datetime) -> Told | None:
+    """The late fee of the account's bill that begins at ``start``, derived again; None where none was ever posted."""
+    bills = store.read(lambda reader: reader.find(StoredBill, account=account, order=("account", "start")))
+    legs = store.read(lambda reader: reader.find(Posting, ledger_account=f"customer:{account}"))
+    place = next((place for place, bill in enumerate(bills) if bill.start == start), -1)
+    own = [leg for leg in legs if place >= 0 and leg.source == SOURCE and leg.source_id.startswith(_head(bills[place]))]
+    if not own:
+        return None
+    last = max(leg.at for leg in own)
+    books = {bill.book_hash: kept.of(bill.book_hash) for bill in bills}
+    dues, paid, today = _owed(bills, books, legs, last)
+    found = parts(dues, paid, today)[place]
+    due = dues[place]
+    return Told(due, today, tuple(found), fee_of(due, found), -sum(leg.amount_micro for leg in own))
+
+
+def _head(bill: StoredBill) -> str:
+    return f"{bill.account}:{bill.start.isoformat()}:"
+
+
+def _owed(
+    bills: Sequence[StoredBill], books: Mapping[str, Book | None], legs: Sequence[Posting], now: datetime
+) -> tuple[list[Due], list[Paid], date]:
+    """When bills are due, what was paid when, and the local day of ``now``."""
+    zone = next((book.zone for book in books.values() if book is not None), "UTC")
+    paid = [
+        Paid(_day(leg.at, zone), leg.amount_micro) for leg in legs if leg.source not in OWN and leg.amount_micro > 0
+    ]
+    return [_due(bill, books[bill.book_hash]) for bill in bills], paid, _day(now, zone)
 
 
 def _due(bill: StoredBill, book: Book | None) -> Due:

@@ -41,6 +41,30 @@ def lookback(rule: Expiry) -> int:
     return 13 if rule.on else MAX_MONTHS
 
 
+def held(facts: Facts, name: str, rule: Expiry) -> tuple[Lots, Ints]:
+    """What earlier parts or bills left under ``name``; [n] what of it ended before, in bills that had no bank."""
+    gone: Ints = np.zeros(facts.n, np.int64)
+    live: Lots = {}
+    for month, amount in facts.held(name).items():
+        if _ended(month_of(month), rule, facts):
+            gone = gone + amount
+        else:
+            live[month] = amount
+    return live, gone
+
+
+def _ended(month: int, rule: Expiry, facts: Facts) -> bool:
+    """Whether a lot of the bill that began in ``month`` was at its end in a bill before this one."""
+    if rule.months:
+        return facts.month - facts.book.cycle_months - month >= rule.months
+    day = facts.book.cycle_day
+    turn, last = (int(text) for text in rule.on.split("-"))
+    after = (turn - 1 - month) % 12
+    if not after and last <= day:  # the day on which the lot's own bill began was the end of those before it
+        after = 12
+    return (month + after, last) <= (facts.month, day)
+
+
 def use(lots: Lots, wanted: Ints) -> tuple[Lots, Ints]:
     """Take up to ``wanted`` [n] from the oldest lots; what is left of them, and [n] what was taken."""
     left: Lots = {}

@@ -1,6 +1,6 @@
 """A plan and a state go in, all lines of n bills come out, in the book's order, as if the period ended there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -20,6 +20,7 @@ from tariff.streams import covered
 from tariff.supply import supplied
 
 Before = Mapping[str, Ints]
+Asked = Callable[[Spec, Facts], None]
 
 
 def evaluate(
@@ -45,8 +46,12 @@ def facts_of(
     slots: Slots | None = None,
     reactive_varh: Ints | None = None,
     before: Before | None = None,
+    asked: Asked | None = None,
 ) -> Facts:
-    """The lines as ``evaluate`` gives them, with what the next bill must know of this one in ``after``."""
+    """The lines as ``evaluate`` gives them, with what the next bill must know of this one in ``after``.
+
+    ``asked`` is called before each part of a component that is no energy is priced.
+    """
     facts = Facts(
         plan.book,
         state.n,
@@ -68,6 +73,8 @@ def facts_of(
             if isinstance(spec, Energy):
                 facts.lines += _energy(plan, state, ident, slots)
                 break
+            if asked is not None:
+                asked(spec, facts)
             facts.lines += kinds()[spec.kind].price(spec, facts)
     if plan.book.round_lines == "total":
         _round_once(plan.book, facts.lines)
@@ -134,6 +141,8 @@ def _parts(plan: Plan, state: State, ident: str) -> Iterable[tuple[Part, Spec]]:
             whole=int(weights[inside].sum()),
             total=int(calendar.elapsed[-1]),
             day_units=calendar.day_units,
+            begin=int(inside.argmax()),
+            stop=int(plan.slots - inside[::-1].argmax()),
         )
         if part.elapsed or book.price_change == "average_per_day":
             yield part, spec

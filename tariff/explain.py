@@ -7,6 +7,7 @@ to the exact charge that the line rounds.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from tariff.statement import with_demand
 from tariff.step import settle
 from tariff.usage import Usage, placed
 
+FINER = 6  # decimals more, for what is shared by days or over tiers
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -119,8 +121,8 @@ def _slot(plan: Plan, before: State, after: State, slot: int) -> Iterator[Step]:
         jump = "; ".join(_jumps(plan, before, after, component, slot))
         for now in energy_lines(plan, after, component):
             then = earlier[(now.version, now.period, now.tier)]
-            wh, charge = now.wh[0] - then.wh[0], now.exact[0] - then.exact[0]
-            if not wh and not charge:
+            kwh, amount = _risen(then.wh[0], now.wh[0], 3), _risen(then.exact[0], now.exact[0], plan.scale)
+            if (kwh, amount) == ("0", "0"):
                 continue
             position, limits = _ladder(plan, after, component, slot)
             yield Step(
@@ -130,9 +132,9 @@ def _slot(plan: Plan, before: State, after: State, slot: int) -> Iterator[Step]:
                 period=now.period,
                 window=describe(matching(version, calendar, slot), version),
                 tier=now.tier,
-                kwh=_text(wh, 3),
+                kwh=kwh,
                 price=now.price[0] or _price(plan, component, slot),
-                amount=_text(charge, plan.scale),
+                amount=amount,
                 position_kwh=_text(position, 3),
                 limits_kwh=tuple(_text(limit, 3) for limit in limits),
                 version=book.versions[now.version].label,
@@ -165,10 +167,21 @@ def _jumps(plan: Plan, before: State, after: State, component: str, slot: int) -
 
 
 def _text(value: int, scale: int) -> str:
-    """Decimal text of an integer or a Fraction at ``scale``."""
-    if getattr(value, "denominator", 1) == 1:
-        return money.text(int(value), scale)
-    return money.text(int(money.divide(value.numerator * 10**6, value.denominator)), scale + 6)
+    """Decimal text of an integer at ``scale``."""
+    return money.text(int(value), scale)
+
+
+def _risen(before: Any, after: Any, scale: int) -> str:
+    """Decimal text of a rise between integers or Fractions at ``scale``, these cut to six more places each.
+
+    So what has risen slot by slot adds up to what has risen in all.
+
+    >>> third = Fraction(1, 3)
+    >>> [_risen(third * n, third * (n + 1), 0) for n in range(3)], _risen(0, 250, 2)
+    (['0.333333', '0.333334', '0.333333'], '2.5')
+    """
+    small = [int(money.divide(value.numerator * 10**FINER, value.denominator)) for value in (before, after)]
+    return money.text(small[1] - small[0], scale + FINER)
 
 
 def _ladder(plan: Plan, state: State, component: str, slot: int) -> tuple[int, tuple[int, ...]]:

@@ -1,6 +1,6 @@
 """What one bill is made of, as arrays over the accounts that share a plan: energy, elapsed share, lines so far."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,8 @@ class Line:
 class Part:
     """The stretch of a bill in which one component holds unchanged: its versions and its exact share of days.
 
-    ``elapsed`` of the bill's ``total`` day units have gone by inside the stretch, which has ``whole`` of them.
+    ``elapsed`` of the bill's ``total`` day units have gone by inside the stretch, which has ``whole`` of them; it
+    is the plan's slots [``begin``, ``stop``).
     """
 
     versions: tuple[int, ...]
@@ -49,6 +50,8 @@ class Part:
     whole: int
     total: int
     day_units: int
+    begin: int = 0
+    stop: int = 0
 
 
 @dataclass(slots=True)
@@ -89,11 +92,16 @@ class Facts:
         Of a line that goes on beyond the part, the share of the line's days that lies inside it.
         """
         total: Ints = np.zeros(self.n, np.int64)
+        for _, amount in self.bases(ids):
+            total = total + amount
+        return total
+
+    def bases(self, ids: tuple[str, ...]) -> Iterator[tuple[Line, Ints]]:
+        """The lines that ``base`` sums, each with what of it falls into this part."""
         for line in self.lines:
             inside = [index for index in line.versions if index in self.part.versions]
             if inside and (not ids or line.id in ids):
-                total = total + self._share(line, inside)
-        return total
+                yield line, self._share(line, inside)
 
     def _share(self, line: Line, inside: Sequence[int]) -> Ints:
         """The line's amount by the days of ``inside``, some or all of its versions."""

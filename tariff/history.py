@@ -12,7 +12,7 @@ import numpy as np
 from tariff import components, money
 from tariff import plan as plans
 from tariff.components.energy import Energy, Ladder
-from tariff.evaluation import facts_of
+from tariff.evaluation import Asked, facts_of
 from tariff.facts import Facts, Ints
 from tariff.model import Book
 from tariff.periods import begin_of, open_since, period_of
@@ -60,10 +60,22 @@ def after(
         return {}
     plan = plans.compile(book, start, end, usage.minutes, with_demand(book, usage, span, attributes))
     facts = facts_at(plan, usage, end, before)[0]
-    return {key: int(values[0]) for key, values in facts.after.items() if values[0]}
+    kept = {key: value for key, value in before.items() if ":" in key and key.rpartition(":")[0] not in _left(facts)}
+    return kept | {key: int(values[0]) for key, values in facts.after.items() if values[0]}
 
 
-def facts_at(plan: Plan, usage: Usage, until: datetime, before: Mapping[str, int] | int | None) -> tuple[Facts, Ints]:
+def _left(facts: Facts) -> set[str]:
+    """Names under which this bill left something: what others brought into it waits until their component is back."""
+    return {key.rpartition(":")[0] for key in facts.after}
+
+
+def facts_at(
+    plan: Plan,
+    usage: Usage,
+    until: datetime,
+    before: Mapping[str, int] | int | None,
+    asked: Asked | None = None,
+) -> tuple[Facts, Ints]:
     """One account's lines as if the bill ended at ``until``, and the slots before it that have no interval."""
     wh, export, present = placed(plan, usage, until)
     state = settle(plan, plan.zero(1, before), 0, wh, export)
@@ -75,7 +87,8 @@ def facts_at(plan: Plan, usage: Usage, until: datetime, before: Mapping[str, int
         {key: np.array([value]) for key, value in before.items() if ":" in key} if isinstance(before, Mapping) else {}
     )
     slots = Slots(plan.calendar, wh, export, varh)
-    return facts_of(plan, state, slots=slots, reactive_varh=reactive, before=known), np.flatnonzero(~present)
+    facts = facts_of(plan, state, slots=slots, reactive_varh=reactive, before=known, asked=asked)
+    return facts, np.flatnonzero(~present)
 
 
 def with_demand(

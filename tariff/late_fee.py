@@ -41,6 +41,24 @@ class Paid:
     amount_micro: int
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a bill was paid on the day ``until``, or is unpaid then; ``days_next_year`` of its ``days`` overdue lie
+    after the due year's end.
+    """
+
+    amount_micro: int
+    until: date
+    days: int
+    days_next_year: int
+    fee_micro: int
+
+
+def in_year(due: date) -> int:
+    """Days after ``due`` that its year still has."""
+    return (date(due.year, 12, 31) - due).days
+
+
 def late_fee(amount_micro: int, due: date, paid: date, rule: LateFeeRule) -> int:
     """Micro-units of the fee; nothing if paid by the due date or within the days of grace.
 
@@ -50,7 +68,7 @@ def late_fee(amount_micro: int, due: date, paid: date, rule: LateFeeRule) -> int
     days = (paid - due).days
     if days <= rule.grace_days or amount_micro <= 0:
         return 0
-    same = min(days, (date(due.year, 12, 31) - due).days)
+    same = min(days, in_year(due))
     scale = max(money.scale_of(rule.daily), money.scale_of(rule.daily_next_year or "0"))
     first = money.scaled(rule.daily, scale)
     later = money.scaled(rule.daily_next_year or rule.daily, scale)
@@ -64,20 +82,33 @@ def fees(bills: Sequence[Due], payments: Sequence[Paid], until: date) -> list[in
 
     A part of a bill bears the days until it was paid, what is unpaid those up to ``until``; the minimum is one bill's.
     """
+    return [fee_of(bill, own) for bill, own in zip(bills, parts(bills, payments, until), strict=True)]
+
+
+def fee_of(bill: Due, own: Sequence[Part]) -> int:
+    """Micro-units of one bill's fee: what its parts bear, at least the minimum if any of them was late."""
+    late = any(one.days > bill.rule.grace_days for one in own)
+    return max(sum(one.fee_micro for one in own), money.parse(bill.rule.minimum)) if late else 0
+
+
+def parts(bills: Sequence[Due], payments: Sequence[Paid], until: date) -> list[list[Part]]:
+    """The parts in which each bill was paid, or still is not as of the day ``until``."""
     left = sorted((one for one in payments if one.at <= until), key=lambda one: one.at)
-    found: list[int] = []
+    found: list[list[Part]] = []
     for bill in bills:
-        plain = replace(bill.rule, minimum="0")
-        owed, fee, late = max(bill.amount_micro, 0), 0, False
+        owed, own = max(bill.amount_micro, 0), []
         while owed and left:
-            part = min(owed, left[0].amount_micro)
-            fee += late_fee(part, bill.due, left[0].at, plain)
-            late |= (left[0].at - bill.due).days > bill.rule.grace_days
-            owed -= part
-            left[0] = replace(left[0], amount_micro=left[0].amount_micro - part)
+            share = min(owed, left[0].amount_micro)
+            own.append(_part(bill, share, left[0].at))
+            owed -= share
+            left[0] = replace(left[0], amount_micro=left[0].amount_micro - share)
             if not left[0].amount_micro:
                 left.pop(0)
-        fee += late_fee(owed, bill.due, until, plain)
-        late |= owed > 0 and (until - bill.due).days > bill.rule.grace_days
-        found.append(max(fee, money.parse(bill.rule.minimum)) if late else 0)
+        found.append([*own, _part(bill, owed, until)] if owed else own)
     return found
+
+
+def _part(bill: Due, amount_micro: int, until: date) -> Part:
+    fee = late_fee(amount_micro, bill.due, until, replace(bill.rule, minimum="0"))
+    days = max(0, (until - bill.due).days)
+    return Part(amount_micro, until, days, days - min(days, in_year(bill.due)), fee)

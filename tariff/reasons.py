@@ -6,17 +6,17 @@ demand line names the window of the clock that set it. Every line carries the te
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import numpy as np
-
-from tariff import money
+from tariff.components import kinds
+from tariff.facts import Facts
+from tariff.history import facts_at, with_demand
+from tariff.inputs import Input, shared
 from tariff.model import Book, Spec, Version, Window
 from tariff.plan import Plan, compile
 from tariff.records import Bill, BillLine
-from tariff.statement import with_demand
-from tariff.usage import Usage, placed
+from tariff.usage import Usage
 
 ALL = "*"  # the window of a price that holds at all times
 
@@ -35,6 +35,7 @@ class Reason:
     """Why one line is what it is. ``terms`` are the rule's own words, ``bases`` the lines that it was made of.
 
     ``windows`` are those of the line's period; ``default`` says that it also has every hour outside of all windows.
+    ``inputs`` are what a line that is no energy was made of; energy's hours are told by ``tariff.explain``.
     """
 
     kind: str
@@ -44,13 +45,21 @@ class Reason:
     bases: tuple[BillLine, ...]
     peak: Peak | None
     source: Mapping[str, str]
+    inputs: tuple[Input, ...] = ()
 
 
-def reasons(book: Book, bill: Bill, usage: Usage, attributes: Mapping[str, str] | None = None) -> tuple[Reason, ...]:
+def reasons(
+    book: Book,
+    bill: Bill,
+    usage: Usage,
+    attributes: Mapping[str, str] | None = None,
+    carried: Mapping[str, int] | int | None = None,
+) -> tuple[Reason, ...]:
     """One reason for each line of ``bill``, in order; a printed rounding line has the kind "rounding"."""
     span = bill.start, bill.end
     plan = compile(book, *span, usage.minutes, with_demand(book, usage, span, attributes))
     book = plan.book  # as it holds for the account
+    made = _made(plan, usage, bill.end, carried)
     versions = {version.label: version for version in book.versions}
     found = []
     for place, line in enumerate(bill.lines):
@@ -60,6 +69,7 @@ def reasons(book: Book, bill: Bill, usage: Usage, attributes: Mapping[str, str] 
             found.append(Reason("rounding", {}, (), False, bill.lines[:place], None, {}))
             continue
         covered = _covered(book, spec, version)
+        inputs = _of_line(made.get((line.id, line.version), ()), line, book)
         always = (Window(line.period),)
         windows = tuple(window for window in version.windows or always if window.period == line.period)
         found.append(
@@ -69,11 +79,41 @@ def reasons(book: Book, bill: Bill, usage: Usage, attributes: Mapping[str, str] 
                 windows,
                 bool(version.windows) and line.period not in ("", ALL) and line.period == version.default_period,
                 tuple(_bases(spec, bill.lines[:place], covered)),
-                _peak(plan, spec, usage, covered) if spec.kind == "demand" else None,
+                _peak(inputs),
                 dict(version.source) or dict(book.source),
+                inputs,
             )
         )
     return tuple(found)
+
+
+def _made(
+    plan: Plan, usage: Usage, end: datetime, carried: Mapping[str, int] | int | None
+) -> dict[tuple[str, str], tuple[Input, ...]]:
+    """What each component that is no energy was made of, by its id and version."""
+    found: dict[tuple[str, str], tuple[Input, ...]] = {}
+
+    def asked(spec: Spec, facts: Facts) -> None:
+        tell = getattr(kinds()[spec.kind], "inputs", None)
+        if tell is not None:
+            found[spec.id, facts.part.label] = tuple(tell(spec, facts))
+
+    facts_at(plan, usage, end, carried, asked)
+    return found
+
+
+def _of_line(made: Sequence[Input], line: BillLine, book: Book) -> tuple[Input, ...]:
+    """The inputs that are the line's, with their rounded parts of it."""
+    own = [one for one in made if one.period in ("", line.period)]
+    return shared(own, line.included_micro or line.amount_micro, book)
+
+
+def _peak(inputs: Sequence[Input]) -> Peak | None:
+    """The window that set a demand; None where a register did, or nothing was used."""
+    for one in inputs:
+        if one.what == "window" and one.start is not None and one.end is not None:
+            return Peak(one.start, one.end, one.quantity)
+    return None
 
 
 def _covered(book: Book, spec: Spec, version: Version) -> frozenset[str]:
@@ -119,31 +159,3 @@ def _text(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(value) if all(isinstance(item, str) for item in value) else ""
     return str(value)
-
-
-def _peak(plan: Plan, spec: Any, usage: Usage, covered: frozenset[str]) -> Peak | None:
-    """The window that set a demand, the first of equals; None where a register did, or nothing was used."""
-    if plan.attributes.get(getattr(spec, "register", ""), ""):
-        return None
-    calendar = plan.calendar
-    wh, _, _ = placed(plan, usage, calendar.start + timedelta(minutes=calendar.slot_min * calendar.slots))
-    minutes = max(getattr(spec, "window_min", 0), calendar.slot_min)
-    length = minutes // calendar.slot_min
-    first = np.flatnonzero(calendar.minute % minutes == 0) if length > 1 else np.arange(calendar.slots)
-    first = first[first + length <= calendar.slots]
-    labels = [version.label for version in plan.book.versions]
-    inside = np.array([labels[int(number)] in covered for number in calendar.version[first]], np.bool_)
-    if spec.periods:
-        wanted = [number for number, name in enumerate(calendar.periods) if name in spec.periods]
-        inside &= np.isin(calendar.period[first], wanted)
-    first = first[inside]
-    total = np.concatenate([[0], np.cumsum(wh[0])])
-    if not first.size:
-        return None
-    windows = total[first + length] - total[first]
-    place = int(np.argmax(windows))
-    if not windows[place]:
-        return None
-    start = calendar.start + timedelta(minutes=calendar.slot_min * int(first[place]))
-    kw = money.text(int(money.divide(int(windows[place]) * 60_000, minutes)), 6)
-    return Peak(start, start + timedelta(minutes=minutes), kw)

@@ -103,7 +103,7 @@ def _view(
         meters=tuple(kept.master.name(meter) for meter in kept.master.meters(bill.account)),
         posted=one.posted,
         wh=int(basis.usage.wh.sum()),
-        lines=tuple(zip(bill.lines, reasons(book, bill, basis.usage, attributes), strict=True)),
+        lines=tuple(zip(bill.lines, reasons(book, bill, basis.usage, attributes, basis.carried), strict=True)),
         standings=standings(
             book, span, basis.usage, until=bill.ended or bill.end, attributes=attributes, carried=basis.carried
         ),

@@ -22,7 +22,9 @@ STEPS = (
     "position_kwh",
     "version",
     "jump",
+    "charged",
 )
+INPUTS = ("what", "start", "end", "quantity", "unit", "amount", "note", "version", "period", "tier")
 LINES = ("id", "version", "period", "tier", "quantity", "unit", "price", "amount", "slots", "exact")
 
 
@@ -37,7 +39,12 @@ def command(
     bill: Annotated[
         str, typer.Option("--bill", metavar="PERIOD", help="The bill of this month instead, line by line.")
     ] = "",
-    line: Annotated[str, typer.Option("--line", metavar="ID", help="With --bill: this line's every slot.")] = "",
+    line: Annotated[
+        str,
+        typer.Option(
+            "--line", metavar="ID", help="With --bill: what this line is made of: slots, days, lines, registers."
+        ),
+    ] = "",
     home: HomeOption = None,
     output: FormOption = None,
 ) -> None:
@@ -70,7 +77,10 @@ def _bill(home: HomeOption, account: str, period: str, line: str) -> Result:
     from prewatt import itemised
 
     data = itemised.bill(home, account, period, line)
-    return Result("explain bill", data, rows="steps" if line else "lines", columns=STEPS if line else LINES)
+    if not line:
+        return Result("explain bill", data, rows="lines", columns=LINES)
+    rows, columns = ("steps", STEPS) if data["steps"] else ("inputs", INPUTS)
+    return Result("explain bill", data, rows=rows, columns=columns)
 
 
 def _time(text: str, option: str) -> datetime:

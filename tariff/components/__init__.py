@@ -2,9 +2,10 @@
 
 A kind is a module with ``KIND`` (its name in the book), ``parse(section, context) -> Spec``, and
 ``price(spec, facts) -> list[Line]``, which turns what a bill is made of into its lines; energy is priced by the kernel
-and has no ``price``. It may have ``needs_slots(spec)``, whether it looks at the bill's intervals, and
-``lookback(spec)``, how many months of earlier bills it rests on. An account's attributes are named in the spec. Third
-parties add kinds by the entry point group ``prewatt.components``.
+and has no ``price``. It may have ``needs_slots(spec)``, whether it looks at the bill's intervals, ``lookback(spec)``,
+how many months of earlier bills it rests on, and ``inputs(spec, facts)``, what its lines were made of, for those who
+ask why. An account's attributes are named in the spec. Third parties add kinds by the entry point group
+``prewatt.components``.
 """
 
 import importlib

@@ -4,12 +4,14 @@
 (``expires_months`` or ``expires_on``), ``payout_percent`` of it is then paid out.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from tariff import banks, money
 from tariff.facts import Facts, Ints, Line
+from tariff.inputs import Input, lines, lots
 from tariff.section import Section
 from tariff.series import Context
 
@@ -45,15 +47,21 @@ def price(spec: CreditBank, facts: Facts) -> list[Line]:
     """One line: plus what is banked, or minus what the bank pays; another for what is paid out at its end."""
     base = facts.base(spec.of)
     whole = money.nearest(base, facts.book.decimals, facts.book.rounding) if base.dtype == object else base
-    lots: banks.Lots = facts.held(spec.id)
-    lots, paid = banks.use(lots, np.maximum(whole, 0))
+    held, late = banks.held(facts, spec.id, spec.expiry)
+    held, paid = banks.use(held, np.maximum(whole, 0))
     surplus = np.maximum(-whole, 0)
-    lots = banks.put(lots, facts, surplus)
-    kept, gone = banks.expire(lots, spec.expiry, facts)
-    left = sum(lots.values(), np.zeros(facts.n, np.int64))
+    held = banks.put(held, facts, surplus)
+    kept, gone = banks.expire(held, spec.expiry, facts)
+    left = sum(held.values(), np.zeros(facts.n, np.int64))
     line = facts.line(spec, surplus - paid, (left, money.MICRO_SCALE, facts.book.currency))
     facts.leave(spec.id, kept)
-    return [line, *_payout(spec, facts, gone)]
+    return [line, *_payout(spec, facts, gone + late)]
+
+
+def inputs(spec: CreditBank, facts: Facts) -> Iterator[Input]:
+    """The lines that a credit may pay for, and what was banked in which month."""
+    yield from lines(facts, spec.of)
+    yield from lots(banks.held(facts, spec.id, spec.expiry)[0], money.MICRO_SCALE, facts.book.currency)
 
 
 def _payout(spec: CreditBank, facts: Facts, gone: Ints) -> list[Line]:

@@ -6,6 +6,7 @@ The meter's own maximum-demand register, given as attribute ``register`` (kW), w
 A new peak accrues over the days that are left of the bill.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from tariff import money
 from tariff.errors import RatingError
 from tariff.facts import Facts, Ints, Line, month_of, month_text
+from tariff.inputs import Input, attribute, slot
 from tariff.section import Section
 from tariff.series import Context
 
@@ -119,6 +121,27 @@ def price(spec: Demand, facts: Facts) -> list[Line]:
     return lines
 
 
+def inputs(spec: Demand, facts: Facts) -> Iterator[Input]:
+    """The register, or the window that was the largest with its hours; every least kW; what is billed of them all."""
+    if facts.attributes.get(spec.register, ""):
+        yield attribute(facts, spec.register, "kW")
+    else:
+        windows = facts.windows(spec, spec.window_min, spec.periods, sliding=spec.sliding)
+        if windows.wh.any():
+            place = int(windows.wh[0].argmax())
+            end = int(windows.last[place]) + 1
+            first = end - windows.minutes // facts.intervals(spec).calendar.slot_min
+            for one, wh in enumerate(facts.intervals(spec).wh[0, first:end].tolist(), first):
+                yield slot(facts, spec, one, one + 1, Input("import", money.text(wh, 3), "kWh"))
+            kw = money.divide(int(windows.wh[0, place]) * (60 * 10 ** (KW_SCALE - 3)), windows.minutes)
+            yield slot(facts, spec, first, end, Input("window", money.text(kw, KW_SCALE), "kW"))
+    for what, note, least in floors(spec, facts):
+        if least.any():
+            yield Input(what, money.text(int(least[0]), KW_SCALE), "kW", note=note)
+    billed = max(int(floor(spec, facts)[0]), int(measured(spec, facts)[0].max(initial=0)))
+    yield Input("billed", money.text(billed, KW_SCALE), "kW")
+
+
 def _accrued(inside: Ints, ramp: tuple[Ints, Ints], facts: Facts) -> Ints:
     """[n] kW that have accrued: the least from the first hour on, every rise over the days after it."""
     if facts.closing:
@@ -147,22 +170,28 @@ def measured(spec: Demand, facts: Facts) -> tuple[Ints, tuple[Ints, Ints]]:
 
 
 def floor(spec: Demand, facts: Facts) -> Ints:
-    """[n] the least kW that is billed: minimum, share of the contract, and ratchet."""
-    contract = _contract(spec, facts) if spec.contract else 0
+    """[n] the least kW that is billed: the highest of ``floors``."""
+    found: Ints = np.max([least for _, _, least in floors(spec, facts)], axis=0)
+    return found
+
+
+def floors(spec: Demand, facts: Facts) -> Iterator[tuple[str, str, Ints]]:
+    """Every least kW, [n] each, with what it is and of what: the minimum, a share of the contract, the ratchet's."""
+    yield "minimum", "", np.full(facts.n, money.scaled(spec.minimum_kw, KW_SCALE), np.int64)
+    if spec.contract:
+        share = money.divide(money.scaled(spec.contract_percent, 6) * _contract(spec, facts), 10**8)
+        yield "contract", f"{spec.contract_percent} % of {spec.contract}", np.full(facts.n, share, np.int64)
+    percent, scale = money.exact(spec.ratchet_percent)
+    below = 10 ** (scale + 2)
     given = facts.attributes.get(spec.history, "0")
     highest = max(money.scaled(_decimal(spec.history, one), KW_SCALE) for one in given.split(","))
-    known: Ints = np.full(facts.n, highest, np.int64)
+    ratchet = f"{spec.ratchet_percent} % of"
+    yield "ratchet", f"{ratchet} {spec.history}", np.full(facts.n, money.divide(highest * percent, below), np.int64)
     for text, kw in facts.held(spec.id).items():
         month = month_of(text)
-        if facts.month - month <= spec.ratchet_months and (
-            not spec.ratchet_season or month % 12 + 1 in spec.ratchet_season
-        ):
-            known = np.maximum(known, kw if month < facts.month else 0)
-    share = money.scaled(spec.contract_percent, 6) * contract
-    fixed = max(money.divide(share, 10**8), money.scaled(spec.minimum_kw, KW_SCALE))
-    percent, scale = money.exact(spec.ratchet_percent)
-    found: Ints = np.maximum(money.divide(known * percent, 10 ** (scale + 2)), fixed)
-    return found
+        inside = 0 < facts.month - month <= spec.ratchet_months
+        if inside and (not spec.ratchet_season or month % 12 + 1 in spec.ratchet_season):
+            yield "ratchet", f"{ratchet} {text}", money.divide(kw * percent, below)
 
 
 def _contract(spec: Demand, facts: Facts) -> int:

@@ -6,13 +6,16 @@ attribute ``class_by``, where one is named). A dearer class accrues over the day
 who moves in or out inside the bill bears: the "days" of supply, the "full" amount, or "none" of it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
 from tariff import money
 from tariff.errors import RatingError
 from tariff.facts import Facts, Ints, Line
+from tariff.inputs import Input, attribute, days, slot
 from tariff.section import Section
 from tariff.series import Context
 from tariff.supply import PARTIAL
@@ -68,6 +71,26 @@ def price(spec: Fixed, facts: Facts) -> list[Line]:
     quantity = (part.elapsed * 1000 // part.day_units, 3, "day") if per_day else (units, scale, unit)
     price_text = spec.classes[0][1] if len(spec.classes) == 1 else ""
     return [facts.line(spec, facts.micro(numerator, denominator), quantity, price_text)]
+
+
+def inputs(spec: Fixed, facts: Facts) -> Iterator[Input]:
+    """The attributes that it names, the class and the hour in which it was reached, and each day with its part."""
+    if spec.per not in ("bill", "day"):
+        yield attribute(facts, spec.per)
+    if spec.class_by:
+        yield attribute(facts, spec.class_by)
+    elif len(spec.classes) > 1:
+        yield Input("import", money.text(int(facts.used_wh[0]), WH_DECIMALS), "kWh")
+        for limit, _ in spec.classes[:-1]:
+            passed = int(facts.intervals(spec).crossed(np.array([money.scaled(limit, WH_DECIMALS)]))[0])
+            if passed < facts.intervals(spec).done:
+                yield slot(facts, spec, passed, passed + 1, Input("passes", limit, "kWh"))
+    units, scale, _ = _units(spec, facts)
+    below = facts.part.day_units if spec.per == "day" else facts.part.total
+    below *= max(1, facts.part.elapsed) * 10 ** (_scale(spec) + scale)
+    each = Fraction(int(_amounts(spec, facts)[0]) * units, below)
+    for row, own in days(facts, spec):
+        yield replace(row, exact=each * own)
 
 
 def _scale(spec: Fixed) -> int:

@@ -3,6 +3,7 @@
 ``free_percent`` of the kWh are free (33 where the power factor may fall to 0.95, 62 for 0.85).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from tariff import money
 from tariff.errors import RatingError
 from tariff.facts import Facts, Ints, Line
+from tariff.inputs import Input, hours
 from tariff.section import Section
 from tariff.series import Context
 
@@ -53,3 +55,11 @@ def price(spec: Kvarh, facts: Facts) -> list[Line]:
     value, places = money.exact(spec.price)
     amount = facts.micro(above.astype(object) * value, 10 ** (places + 3))
     return [facts.line(spec, amount, (above, 3, "kvarh"), spec.price)]
+
+
+def inputs(spec: Kvarh, facts: Facts) -> Iterator[Input]:
+    """kWh and kvarh hour by hour, and their sums."""
+    for quantity, unit in (("import", "kWh"), ("reactive", "kvarh")):
+        yield from hours(facts, spec, quantity, spec.periods)
+        total = facts.intervals(spec).sums(quantity, facts.part.versions, spec.periods)
+        yield Input("sum", money.text(int(total[0]), 3), unit)

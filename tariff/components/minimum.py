@@ -4,6 +4,7 @@ The amount is per bill, per day, or per unit of an account's attribute such as t
 holds for who moves in or out inside the bill: the "days" of supply, the "full" amount, or "none" of it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from tariff import money
 from tariff.errors import RatingError
 from tariff.facts import Facts, Line
+from tariff.inputs import Input, attribute, lines, span
 from tariff.section import Section
 from tariff.series import Context
 from tariff.supply import PARTIAL
@@ -45,6 +47,14 @@ def price(spec: Minimum, facts: Facts) -> list[Line]:
     least = facts.micro(value * units * facts.part.elapsed, 10 ** (scale + places) * below)
     missing = facts.micro(np.maximum(least - facts.base(spec.of), 0), money.MICRO)
     return [facts.line(spec, missing, (least, money.MICRO_SCALE, facts.book.currency), spec.amount)]
+
+
+def inputs(spec: Minimum, facts: Facts) -> Iterator[Input]:
+    """The days and the attribute of the least amount, and the lines that count towards it."""
+    if spec.per not in ("bill", "day"):
+        yield attribute(facts, spec.per)
+    yield span(facts)
+    yield from lines(facts, spec.of)
 
 
 def _units(spec: Minimum, facts: Facts) -> tuple[int, int]:

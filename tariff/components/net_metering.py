@@ -5,6 +5,7 @@ bank, ``by = "total"`` the whole; the credit walks the component's lines from th
 and never goes below nothing. Banked kWh expire (``expires_months``, ``expires_on``), at price ``payout`` if any.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from tariff import banks, money
 from tariff.errors import RatingError
 from tariff.facts import Facts, Ints, Line
+from tariff.inputs import Input, hours, lots
 from tariff.section import Section, suggest
 from tariff.series import Context
 
@@ -61,13 +63,13 @@ def price(spec: NetMetering, facts: Facts) -> list[Line]:
         )
     found: list[Line] = []
     expired: Ints = np.zeros(facts.n, np.int64)
-    held = [key.partition("/")[2].partition(":")[0] for key in facts.before if key.startswith(f"{spec.id}/")]
-    for label in dict.fromkeys([*labels, *held]):  # a window that this bill has no hour of keeps its bank
+    for label in dict.fromkeys([*labels, *_banked(spec, facts)]):  # a window without an hour here keeps its bank
         own = [line for line in lines if line.period == label]
-        lots, credits = _net(spec, facts, label, own)
+        held, late = banks.held(facts, _name(spec, label), spec.expiry)
+        left, credits = _net(spec, facts, label, own, held)
         found += credits
-        kept, gone = banks.expire(lots, spec.expiry, facts)
-        expired = expired + gone
+        kept, gone = banks.expire(left, spec.expiry, facts)
+        expired = expired + gone + late
         facts.leave(_name(spec, label), kept)
     if facts.closing and expired.any() and spec.payout != "0":
         value, scale = money.exact(spec.payout)
@@ -78,14 +80,30 @@ def price(spec: NetMetering, facts: Facts) -> list[Line]:
     return found
 
 
+def inputs(spec: NetMetering, facts: Facts) -> Iterator[Input]:
+    """What was exported hour by hour and what was banked in which month, by window."""
+    own = [line for line in facts.lines if line.id == spec.of and set(line.versions) <= set(facts.part.versions)]
+    for label in dict.fromkeys([*(line.period for line in own), *_banked(spec, facts)]):
+        yield from lots(banks.held(facts, _name(spec, label), spec.expiry)[0], 3, "kWh", label)
+        for version in sorted({line.versions for line in own if line.period == label}):
+            periods = () if spec.by == "total" else _periods(facts, spec, label, version)
+            yield from hours(facts, spec, "export", periods, versions=version, label=label)
+
+
+def _banked(spec: NetMetering, facts: Facts) -> list[str]:
+    """The windows that earlier bills left something of."""
+    return [key.partition("/")[2].partition(":")[0] for key in facts.before if key.startswith(f"{spec.id}/")]
+
+
 def _name(spec: NetMetering, label: str) -> str:
     return f"{spec.id}/{label}"
 
 
-def _net(spec: NetMetering, facts: Facts, label: str, lines: list[Line]) -> tuple[banks.Lots, list[Line]]:
-    """The bank after netting one label's lines, version after version, and their credits."""
+def _net(
+    spec: NetMetering, facts: Facts, label: str, lines: list[Line], held: banks.Lots
+) -> tuple[banks.Lots, list[Line]]:
+    """What is ``held`` after netting one label's lines, version after version, and their credits."""
     slots = facts.intervals(spec)
-    lots: banks.Lots = facts.held(_name(spec, label))
     found: list[Line] = []
     for version in sorted({line.versions for line in lines}):
         periods = () if spec.by == "total" else _periods(facts, spec, label, version)
@@ -93,10 +111,10 @@ def _net(spec: NetMetering, facts: Facts, label: str, lines: list[Line]) -> tupl
         export = slots.sums("export", version, periods)
         used: Ints = np.array([int(sum(line.quantity[row] for line in own)) for row in range(facts.n)], np.int64)
         direct = np.minimum(np.maximum(used, 0), export)
-        lots, drawn = banks.use(lots, np.maximum(used - direct, 0))
-        lots = banks.put(lots, facts, export - direct)
+        held, drawn = banks.use(held, np.maximum(used - direct, 0))
+        held = banks.put(held, facts, export - direct)
         found += _credits(spec, facts, own, direct + drawn)
-    return lots, found
+    return held, found
 
 
 def _periods(facts: Facts, spec: NetMetering, label: str, versions: tuple[int, ...]) -> tuple[str, ...]:

@@ -4,12 +4,15 @@
 ``included = true``: the amounts of the bases hold the tax already, the line says how much, and adds nothing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from tariff import money
 from tariff.facts import Facts, Line
+from tariff.inputs import Input, lines
 from tariff.section import Section
 from tariff.series import Context
 
@@ -34,6 +37,12 @@ def parse(section: Section, context: Context) -> Percent:
     if spec.included and spec.percent.startswith("-"):
         section.fail("percent", f"component {spec.id!r}: prices cannot include a negative tax")
     return spec
+
+
+def inputs(spec: Percent, facts: Facts) -> Iterator[Input]:
+    """The lines that it is of, each with its part of the tax."""
+    percent = Fraction(spec.percent)
+    return lines(facts, spec.of, percent / (100 + percent if spec.included else 100))
 
 
 def price(spec: Percent, facts: Facts) -> list[Line]:

@@ -5,7 +5,9 @@ Source: measures for the adjustment of charges by power factor, Ministry of Wate
 Price Bureau, document 215 of 1983.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from math import isqrt
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from tariff import money
 from tariff.errors import RatingError
 from tariff.facts import Facts, Line
+from tariff.inputs import Input, hours, lines
 from tariff.section import Section
 from tariff.series import Context
 
@@ -53,6 +56,18 @@ def price(spec: PowerFactor, facts: Facts) -> list[Line]:
     line = facts.line(spec, amount, (np.array(factors, np.int64), 2, "pf"))
     line.price = tuple(money.text(int(one), 2) for one in changes)
     return [line]
+
+
+def inputs(spec: PowerFactor, facts: Facts) -> Iterator[Input]:
+    """The bill's kWh and kvarh hour by hour with their sums, and the lines that are adjusted, each with its part."""
+    every = range(len(facts.book.versions))
+    for quantity in ("import", "reactive"):
+        yield from hours(facts, spec, quantity, versions=every)
+    varh = int(facts.reactive_varh[0]) if facts.reactive_varh is not None else 0
+    for what, value, unit in (("sum", int(facts.used_wh[0]), "kWh"), ("sum", varh, "kvarh")):
+        yield Input(what, money.text(value, 3), unit)
+    change = adjustment(spec.standard, factor(int(facts.used_wh[0]), varh))
+    yield from lines(facts, spec.of, Fraction(change, 10_000))
 
 
 def factor(wh: int, varh: int) -> int:

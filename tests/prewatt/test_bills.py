@@ -191,6 +191,9 @@ def test_a_workbook_holds_numbers_and_never_a_formula(rated: Path, run: Run) -> 
     assert [Decimal(value) for value in values] == [Decimal(line["amount"]) for line in lines]
 
 
+KEY = ("version", "period", "tier")  # of a line, with its component
+
+
 def test_explain_names_the_hour_of_a_demand_and_the_lines_of_a_percentage(rated: Path, run: Run) -> None:
     told = run("explain", "A1", "--bill", "2026-01", "-o", "json").json
     whys = {line["id"]: line["why"] for line in told["lines"]}
@@ -209,6 +212,16 @@ def test_explain_names_the_hour_of_a_demand_and_the_lines_of_a_percentage(rated:
     )
     only = run("explain", "A1", "--bill", "2026-01", "--line", "vat", "-o", "json").json
     assert [line["id"] for line in only["lines"]] == ["vat"] and only["steps"] == []
+    assert {one["what"] for one in only["inputs"]} == {"line"}
+    assert sum(Decimal(one["amount"]) for one in only["inputs"]) == Decimal(only["lines"][0]["amount"])
+    hour = [one for one in told["inputs"] if one["id"] == "power" and one["what"] == "import"]
+    assert [(one["start"], one["quantity"], one["unit"]) for one in hour] == [("2026-01-11T01:00:00Z", "42", "kWh")]
+    rows = run("explain", "A1", "--bill", "2026-01", "--line", "fee", "-o", "csv").out.splitlines()
+    assert rows[1].startswith("fee,") and ",day,2025-12-31T16:00:00Z," in rows[1] and len(rows) == 32
+    for line in told["lines"]:
+        place = [line[key] for key in ("id", *KEY)]
+        own = [step for step in told["steps"] if [step[key] for key in ("component", *KEY)] == place]
+        assert not own or sum(Decimal(step["charged"]) for step in own) == Decimal(line["amount"])
 
 
 def test_a_dry_run_is_a_draft_and_posts_nothing(rated: Path, run: Run) -> None:

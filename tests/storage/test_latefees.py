@@ -1,6 +1,6 @@
 """Late fees on posted bills: numbers by hand, each rise posted once; a payment told late takes its part back."""
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -68,6 +68,22 @@ def test_a_part_that_was_paid_bears_its_own_days(store: Store) -> None:
     assert fee(store, book, datetime(2025, 3, 3, 12)) == 16_000_000
     pay(store, 600_000_000, datetime(2025, 3, 3, 12), "2")
     assert fee(store, book, datetime(2025, 5, 1)) == 16_000_000
+
+
+def test_a_fee_is_told_by_its_parts(store: Store) -> None:
+    """400 paid after ten days, 600 unpaid over the year's end, as it stands since the last posting."""
+    book = billed(store)
+    kept = KeptBooks(store, {"made": book})
+    assert latefees.told(store, kept, "A1", datetime(2025, 1, 1)) is None
+    pay(store, 400_000_000, datetime(2025, 2, 21, 12), "1")
+    assert fee(store, book, datetime(2026, 1, 2, 12)) == 4_000_000 + 600_000 * (323 + 2 * 2)
+    told = latefees.told(store, kept, "A1", datetime(2025, 1, 1))
+    assert told is not None and told.fee_micro == told.posted_micro == sum(part.fee_micro for part in told.parts)
+    assert [(part.amount_micro // 10**6, part.days, part.days_next_year) for part in told.parts] == [
+        (400, 10, 0),
+        (600, 325, 2),
+    ]
+    assert (told.due.due, told.at) == (date(2025, 2, 11), date(2026, 1, 2))
 
 
 def test_a_bill_that_was_paid_in_time_bears_nothing(store: Store) -> None:
