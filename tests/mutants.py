@@ -1,8 +1,9 @@
 """``python -m tests.mutants``: each module of tariff/ is broken in one place at a time; tests that stay green are told.
 
-HEAD is copied to a temporary folder. One process reads it all once and forks a child for each mutant, in which only the
-broken function is exchanged: random bills whose reference is known come first, and the tests of the module next. What
-is broken outside functions is imported anew. JSON lines on stdout, one a mutant, the summary last.
+HEAD is copied to a temporary folder. One process reads it all once, and forks a child for each mutant, in which only
+the broken function is exchanged, and only those tests and random bills (whose reference is known) are asked that go
+through the broken line, the quickest first. What is broken outside functions is imported anew. JSON lines on stdout,
+one a mutant, then the counts of each module, then all of them.
 """
 
 import argparse
@@ -15,10 +16,18 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.mutation.bench import Bench
+    from tests.mutation.breaking import Mutant
 
 ROOT = Path(__file__).resolve().parents[1]
 KNOWN = Path(__file__).with_name("mutants.toml")
+VERDICTS = ("killed", "survived", "late", "known", "left")
 
 
 def main() -> None:
@@ -43,15 +52,70 @@ def main() -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Break the modules of this folder; 1 if HEAD as it is fails, or an unexplained mutant survives."""
-    from tests.mutation import bench, breaking
+    from tests.mutation.bench import Bench
 
-    began = time.monotonic()
-    counts = dict.fromkeys((*bench.VERDICTS, "known", "left"), 0)
-    explained = known()
-    table = bench.Bench()
-    if problem := table.unbroken():
+    task = Task(chosen)
+    bench = Bench(task.inside)
+    if problem := bench.run():
         print(f"HEAD as it is: {problem}: nothing to learn from mutants", file=sys.stderr)
         return 1
+    task.outside(bench)
+    print(json.dumps({"modules": task.modules()}))
+    print(json.dumps({"schema": "prewatt.mutants/3", "seed": chosen.seed, "sample": chosen.sample, **task.counts()}))
+    return int(task.counts()["survived"] > 0)
+
+
+class Task:
+    """What is to be broken, and what came of it."""
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        """Draw the places."""
+        self.began = time.monotonic()
+        self.minutes: float = chosen.minutes
+        self.explained = known()
+        self.found: Counter[tuple[str, str]] = Counter()
+        self.mutants = drawn(chosen)
+
+    def inside(self, bench: "Bench") -> None:
+        """Break functions."""
+        for mutant in self.mutants:
+            if mutant.inside:
+                self._tell(mutant, lambda mutant=mutant: bench.verdict(mutant))  # type: ignore[misc]
+
+    def outside(self, bench: "Bench") -> None:
+        """Break what stands outside of functions."""
+        for mutant in self.mutants:
+            if not mutant.inside:
+                files = bench.files_of(mutant.path)
+                self._tell(mutant, lambda mutant=mutant, files=files: bench.anew(mutant, files))  # type: ignore[misc]
+
+    def _tell(self, mutant: "Mutant", verdict_of: Callable[[], str]) -> None:
+        short = mutant.path.relative_to(ROOT).as_posix()
+        if self.minutes and time.monotonic() - self.began > self.minutes * 60:
+            self.found[short, "left"] += 1
+            return
+        verdict = verdict_of()
+        if verdict == "survived" and (short, mutant.inside, mutant.what, source(mutant)) in self.explained:
+            verdict = "known"
+        self.found[short, verdict] += 1
+        told = {"module": short, "line": mutant.line, "inside": mutant.inside, "mutant": mutant.what}
+        print(json.dumps({**told, "code": source(mutant), "verdict": verdict}), flush=True)
+
+    def counts(self) -> dict[str, int]:
+        """How many mutants of each verdict."""
+        return {verdict: sum(self.found[key] for key in self.found if key[1] == verdict) for verdict in VERDICTS}
+
+    def modules(self) -> dict[str, dict[str, int]]:
+        """The verdicts of each module."""
+        shorts = dict.fromkeys(short for short, _ in self.found)
+        return {short: {one: self.found[short, one] for one in VERDICTS if self.found[short, one]} for short in shorts}
+
+
+def drawn(chosen: argparse.Namespace) -> list["Mutant"]:
+    """Mutants of the modules that were asked for, shuffled: what ``--minutes`` cuts off is of every module alike."""
+    from tests.mutation import breaking
+
+    found: list[Mutant] = []
     for path in sorted((ROOT / "tariff").rglob("*.py")):
         short = path.relative_to(ROOT).as_posix()
         if not re.search(chosen.only, short):
@@ -59,24 +123,14 @@ def run(chosen: argparse.Namespace) -> int:
         places = breaking.sites(path)
         if chosen.sample and len(places) > chosen.sample:
             places = sorted(random.Random(f"{chosen.seed}/{path.name}").sample(places, chosen.sample))
-        for place in places:
-            if chosen.minutes and time.monotonic() - began > chosen.minutes * 60:
-                counts["left"] += 1
-                continue
-            mutant = breaking.mutant(path, short, place)
-            verdict = table.verdict(mutant)
-            if verdict == "survived" and (short, mutant.inside, mutant.what, source(path, mutant.line)) in explained:
-                verdict = "known"
-            counts[verdict] += 1
-            told = {"module": short, "line": mutant.line, "inside": mutant.inside, "mutant": mutant.what}
-            print(json.dumps({**told, "verdict": verdict}), flush=True)
-    print(json.dumps({"schema": "prewatt.mutants/2", "seed": chosen.seed, "sample": chosen.sample, **counts}))
-    return int(counts["survived"] > 0)
+        found += [breaking.mutant(path, short, place) for place in places]
+    random.Random(chosen.seed).shuffle(found)
+    return found
 
 
-def source(path: Path, line: int) -> str:
-    """The text of a line."""
-    return path.read_text(encoding="utf-8").splitlines()[line - 1].strip()
+def source(mutant: "Mutant") -> str:
+    """The text of the line that is broken."""
+    return mutant.path.read_text(encoding="utf-8").splitlines()[mutant.line - 1].strip()
 
 
 def known() -> set[tuple[str, str, str, str]]:
