@@ -298,7 +298,7 @@ class Folds:
         """Note the account's latest period for the plain hour, if it has one meter for good, counted once."""
         installs = self.master.by_account.get(account, [])
         one = installs[0] if len(installs) == 1 else None
-        if one is None or one.end is not None or one.multiplier != 1 or ms_of(one.start) > group.grid.start:
+        if one is None or one.end is not None or one.multiplier != 1:
             return
         if len(self.master.by_meter[one.meter_id]) == 1 and start >= self._latest.get(account, start):
             self._latest[account] = start

@@ -158,13 +158,16 @@ class Group:
     def put_plain(self, rows: Int, energies: Energies) -> tuple[Bool, Int]:
         """Take actual slots that are whole, free and told of once; returns which of ``energies`` were taken, and slots.
 
+        A slot that began before the account had a meter is not taken.
         ``rows`` are the rows of the intervals' accounts. A slot needs its import; export and reactive energy come with
         it or not at all. What is not taken is left alone, for ``put``.
         """
         after = energies.end - self.grid.start
         slots = after // self.grid.slot_ms - 1
         taken = (after % self.grid.slot_ms == 0) & (energies.minutes * 60_000 == self.grid.slot_ms)
-        taken &= (slots >= 0) & (slots < self.grid.count) & ((energies.flags & (SUSPECT | ESTIMATED)) == 0)
+        taken &= (
+            (slots >= self.since[rows]) & (slots < self.grid.count) & ((energies.flags & (SUSPECT | ESTIMATED)) == 0)
+        )
         taken &= np.isin(energies.channel, self.channels)
         some = np.flatnonzero(taken)
         places, of = np.unique(rows[some] * self.grid.count + slots[some], return_inverse=True)

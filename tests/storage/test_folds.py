@@ -1,6 +1,6 @@
 """The quick way of plain hours against the slow one: same money, same charges, whatever comes in whatever batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from tests.storage.conftest import StillClock
 H = timedelta(hours=1)
 START = datetime(2026, 2, 28, 16)  # 1 March in Shanghai
 METERS = 4
+LATER = {3: 5 * H, 4: 5.5 * H}  # meters that are hung within the period, on a slot's end and beside it
 ODD = """
 schema = "prewatt.book/1"
 name = "odd"
@@ -84,22 +85,29 @@ def histories(draw: st.DrawFn) -> list[list[Interval]]:
 
 
 @contextmanager
-def opened(home: Path, book: str) -> Iterator[Store]:
+def opened(home: Path, book: str, later: Mapping[int, timedelta] | None = None) -> Iterator[Store]:
     with Store.open(home, clock=StillClock(), writer="inline", durable=False) as store:
 
         def work(unit) -> None:  # type: ignore[no-untyped-def]
             for n in range(1, METERS + 1):
                 unit.put(Account(f"A{n}", "", "residential", book, "Asia/Shanghai", "CNY"))
                 unit.put(MeterPoint(n, f"M{n}", f"S{n}", "sdm630", "modbus", "g", "h", 502, n))
-                unit.put(Install(n, f"M{n}", f"A{n}", f"S{n}", START - 400 * H))
+                unit.put(Install(n, f"M{n}", f"A{n}", f"S{n}", START + (later or {}).get(n, -400 * H)))
 
         store.write(Priority.MONEY, work)
         yield store
 
 
-def lived(home: Path, book: str, history: list[list[Interval]], *, restarts: bool = False) -> object:
+def lived(
+    home: Path,
+    book: str,
+    history: list[list[Interval]],
+    *,
+    restarts: bool = False,
+    later: Mapping[int, timedelta] | None = None,
+) -> object:
     """What stands in the store after each batch was rated in a step of its own."""
-    with opened(home, book) as store:
+    with opened(home, book, later) as store:
         rater = Rater(store, BOOKS)
         rater.step(START)
         for number, batch in enumerate(history):
@@ -115,12 +123,12 @@ def lived(home: Path, book: str, history: list[list[Interval]], *, restarts: boo
 @settings(max_examples=10, deadline=None)
 @given(history=histories())
 def test_the_quick_way_gives_what_the_slow_one_gives(tmp_path_factory, book, history) -> None:  # type: ignore[no-untyped-def]
-    quick = lived(tmp_path_factory.mktemp("quick"), book, history)
+    quick = lived(tmp_path_factory.mktemp("quick"), book, history, later=LATER)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Folds, "_take_plain", lambda self, energies, touched: np.zeros(energies.end.shape, np.bool_))
-        slow = lived(tmp_path_factory.mktemp("slow"), book, history)
+        slow = lived(tmp_path_factory.mktemp("slow"), book, history, later=LATER)
     assert quick == slow
-    assert lived(tmp_path_factory.mktemp("again"), book, history, restarts=True) == quick
+    assert lived(tmp_path_factory.mktemp("again"), book, history, restarts=True, later=LATER) == quick
 
 
 def hour(number: int, channels: tuple[int, ...] = (1, 2)) -> list[Interval]:
