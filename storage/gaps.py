@@ -48,7 +48,7 @@ class Gaps:
             return []
         with self._lock:
             self._refresh(since, until)
-            since = max(since, from_ms(self._begins.get(meter_id, 0)))
+            since = max(since, from_ms(self._begin(meter_id)))
             first = to_ms(since) // step
             if first >= last:
                 return []
@@ -67,6 +67,15 @@ class Gaps:
             self._slots_min = {p.meter_id: p.slot_min for p in points}
             minutes = self._slots_min.setdefault(meter_id, _DEFAULT_SLOT_MIN)
         return minutes * _MINUTE_MS
+
+    def _begin(self, meter_id: int) -> int:
+        """When a meter was first installed, in ms; looked up once between two commits, and only for who is asked of."""
+        known = self._begins.get(meter_id)
+        if known is None:
+            sql = 'SELECT min("start") FROM install WHERE meter_id = ?'
+            found = self._store.read(lambda reader: reader.connection.execute(sql, (meter_id,)).fetchone()[0])
+            known = self._begins[meter_id] = found or 0
+        return known
 
     def _refresh(self, since: datetime, until: datetime) -> None:
         """Follow the inbox; load the horizon again when the follower lost its place or time moved far on.
@@ -88,7 +97,7 @@ class Gaps:
                 found += news
             return found
 
-        self._begins = self._store.read(_first_installs)
+        self._begins.clear()
         news = None if far else self._store.read(look)
         if news is None:
             self._load(min(since, until - HORIZON), until)
@@ -124,11 +133,6 @@ class Gaps:
         intervals = self._store.intervals(since, until, [meter_id], channel=self._channel)
         columns = [t.column("end").cast(pa.int64()).to_pylist() for t in (reads, intervals)]
         return [end for column in columns for end in column]
-
-
-def _first_installs(reader: Reader) -> dict[int, int]:
-    """When each meter was first installed, in ms."""
-    return dict(reader.connection.execute('SELECT meter_id, min("start") FROM install GROUP BY meter_id').fetchall())
 
 
 def _mask(ends: Iterable[int], step: int, first: int) -> int:
