@@ -15,8 +15,7 @@ from typing import Any
 from sim.customers import mix
 from sim.faults import FaultPlan
 from sim.observer import percentile
-from sim.run import START, play
-from sim.town import build
+from sim.run import play, town
 from sim.world import Cast, World
 
 DISTRICT = 400
@@ -36,7 +35,7 @@ class District:
 
     def live(self, progress: Callable[[int, int], None] | None = None) -> tuple[dict[str, Any], list[float]]:
         """The figures, and every time from payment to power; ``progress`` hears of days lived."""
-        world = World(build(self.seed, self.accounts, start=START), self.plan, self.cast)
+        world = World(town(self.seed, self.accounts), self.plan, self.cast)
         try:
             return play(world, self.days, progress), world.observer.reconnects_s()
         finally:

@@ -6,17 +6,19 @@ expiry and read-back are the product's own (``ingest.links.fenced``). A test hol
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 
 from ingest.errors import WireRefusal
 from ingest.links.dlms import CLOCK_LIMIT_S, LATE_SHARE
 from ingest.links.fenced import FencedDrives
+from ingest.links.sweep import Done, Following, Took
 from ingest.links.turns import Turns
 from ingest.model import Driver, ModbusDriver, Quantity
-from ingest.plan import Urgency
+from ingest.plan import Due, Urgency
 from ingest.ports import Clock, FenceStore
 from ingest.records import (
     Channel,
@@ -36,6 +38,8 @@ from sim.meters import SimMeter
 from sim.network import SimNetwork
 from sim.relays import Cause
 
+TOGETHER = 12
+"""Visits of a sweep that share one wait: some seconds of a line at most, which a command waits for."""
 _STATES = {"disconnect": RelayState.OPEN, "connect": RelayState.CLOSED}
 
 
@@ -81,6 +85,7 @@ class DirectLink:
     fences: FenceStore
     gateway: str
     timeout_s: float = 4.0
+    depth: int = TOGETHER  # visits that the poller leaves to ``sweep`` at a time
     _line: Turns = field(default_factory=Turns)
     _units: dict[str, Turns] = field(default_factory=dict)
     _manners: dict[str, Manner] = field(default_factory=dict)
@@ -95,16 +100,47 @@ class DirectLink:
         """Read identity, registers, load and relay; the registers close ``slot_end``."""
         manner = self.manner(point)
         async with self.turn(point, manner, Urgency.SCHEDULED):
-            why = await self.pass_time(manner.visit)
-            if why:
-                return self._silent(point, why)
-            metal = self.meters[point.meter]
-            if refusal := self.refused(point, metal):
-                return self._silent(point, refusal)
-            poll = self._seen(point, metal, slot_end)
-            if manner.after:
+            poll = self._told(point, slot_end, await self.pass_time(manner.visit))
+            if poll.ok and manner.after:
                 await self.pass_time(manner.after)
             return poll
+
+    async def sweep(self, following: Following, took: Took, *, deadline_s: float) -> None:
+        """Poll all that ``following`` names, one after the other; ``TOGETHER`` of them share one wait.
+
+        No visit comes near ``deadline_s``: each of its few exchanges ends within ``timeout_s``. Whoever comes after a
+        visit that found the link down is handed back unasked.
+        """
+        del deadline_s
+        while calls := list(islice(iter(following, None), TOGETHER)):
+            await took(await self._round(calls))
+
+    async def _round(self, calls: Sequence[Due]) -> list[Done]:
+        """Visit some meters in one turn: each visit's time passes by the faults, all values stand at the end."""
+        mine: list[Turns] = []
+        try:
+            for call in calls:
+                line = self._line_of(call.point, self.manner(call.point))
+                if line not in mine:
+                    await line.wait(Urgency.SCHEDULED)
+                    mine.append(line)
+            whys, waited = [], 0.0
+            for call in calls:
+                why, visit_s = self._passage(self.manner(call.point).visit)
+                whys.append(why)
+                waited += visit_s
+                if why == "unreachable":
+                    break
+                if not why:
+                    waited += self._passage(self.manner(call.point).after)[1]
+            await self.clock.sleep(waited)
+            if self.host in self.network.faults.down and whys[0] != "unreachable":
+                self._opened, whys = False, ["closed"]
+            asked = [(call, self._told(call.point, call.slot_end, why)) for call, why in zip(calls, whys, strict=False)]
+            return [*asked, *((call, None) for call in calls[len(asked) :])]
+        finally:
+            for line in mine:
+                line.give_back()
 
     async def profile(self, point: MeterPoint, start: datetime, end: datetime) -> Poll:
         """The registers of all slots that end after ``start`` and up to ``end``, from the meter's own load profile."""
@@ -151,29 +187,35 @@ class DirectLink:
 
     def turn(self, point: MeterPoint, manner: Manner, urgency: Urgency) -> AbstractAsyncContextManager[None]:
         """A serial line serves one after the other, a concentrator one visit per device."""
-        line = self._units.setdefault(point.meter, Turns()) if manner.clock else self._line
-        return line.take(urgency)
+        return self._line_of(point, manner).take(urgency)
+
+    def _line_of(self, point: MeterPoint, manner: Manner) -> Turns:
+        return self._units.setdefault(point.meter, Turns()) if manner.clock else self._line
 
     async def pass_time(self, exchanges: int) -> str:
         """Let so many exchanges pass by the network's faults; "" or why they ended early."""
-        network, waited, why = self.network, 0.0, ""
-        if not self._opened:
-            waited = network.latency()
-            if self.host in network.faults.down:
-                await self.clock.sleep(waited)
-                return "unreachable"
-            self._opened = True
-        for _ in range(exchanges):
-            passage = network.exchange()
-            if passage.answered_s is None or passage.answered_s > self.timeout_s:
-                waited, why, self._opened = waited + self.timeout_s, "timeout", False
-                break
-            waited += passage.answered_s
+        why, waited = self._passage(exchanges)
         await self.clock.sleep(waited)
-        if self.host in network.faults.down:
+        if why != "unreachable" and self.host in self.network.faults.down:
             self._opened = False
             return "closed"
         return why
+
+    def _passage(self, exchanges: int) -> tuple[str, float]:
+        """How so many exchanges end by the network's faults ("" is well), and after how many seconds."""
+        network, waited = self.network, 0.0
+        if not self._opened:
+            waited = network.latency()
+            if self.host in network.faults.down:
+                return "unreachable", waited
+            self._opened = True
+        for _ in range(exchanges):
+            answered_s = network.exchange().answered_s
+            if answered_s is None or answered_s > self.timeout_s:
+                self._opened = False
+                return "timeout", waited + self.timeout_s
+            waited += answered_s
+        return "", waited
 
     @staticmethod
     def refused(point: MeterPoint, metal: SimMeter) -> str:
@@ -181,6 +223,12 @@ class DirectLink:
         if "dead" in metal.faults:
             return "timeout"
         return "wrong_unit" if "wrong_unit" in metal.faults or metal.serial != point.serial else ""
+
+    def _told(self, point: MeterPoint, slot_end: datetime, why: str) -> Poll:
+        """What a visit that ended with ``why`` gives."""
+        metal = self.meters[point.meter]
+        why = why or self.refused(point, metal)
+        return self._silent(point, why) if why else self._seen(point, metal, slot_end)
 
     def _silent(self, point: MeterPoint, why: str) -> Poll:
         at, reason = self.clock.now(), "unreachable" if why == "closed" else why

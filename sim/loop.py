@@ -70,14 +70,18 @@ class VirtualClock:
         self._loop = loop
         self._start = start
         self.step_s = 0
+        self._known = 0.0, start  # the last instant asked for: between two timers it is asked for many times
 
     def now(self) -> datetime:
         """Naive UTC, with the host's fault if one is set."""
-        return self.true_now() + timedelta(seconds=self.step_s)
+        return self.true_now() + timedelta(seconds=self.step_s) if self.step_s else self.true_now()
 
     def true_now(self) -> datetime:
         """The time that devices and the outside observer live in."""
-        return self._start + timedelta(microseconds=round(self._loop.time() * 1_000_000))
+        second = self._loop.time()
+        if self._known[0] != second:
+            self._known = second, self._start + timedelta(microseconds=round(second * 1_000_000))
+        return self._known[1]
 
     def monotonic(self) -> float:
         """Seconds that never jump."""

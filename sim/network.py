@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sim.loop import VirtualLoop
 from sim.ports import Device, Session
@@ -27,8 +28,7 @@ class NetworkFaults:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(NamedTuple):
     """One request and its answer: how often it reaches the device and after how long, and when the answer is back."""
 
     copies: int

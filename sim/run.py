@@ -18,13 +18,14 @@ from control.records import Incident, WorkOrder
 from sim.faults import FAULTS, FaultPlan
 from sim.loop import run_virtual
 from sim.observer import percentile
-from sim.town import build
+from sim.town import Town, TownPlan, build
 from sim.world import CAST, Cast, World
 from storage.records import Event
 from storage.unit import Reader
 
 SETTLE = timedelta(minutes=60)
 START = datetime(2026, 3, 4, 16)  # a Thursday in the town's zone: the faults begin on a Monday
+PLAN = TownPlan(hung_days=0)
 CHECK_H = 6
 SINCE = timedelta(hours=12)  # of the journals, at each look; all of them at the end
 
@@ -43,6 +44,11 @@ class Broken:
             self.rows.append({"id": ident, "at": f"{at.isoformat()}Z", "account": account, "detail": detail})
 
 
+def town(seed: int, accounts: int) -> Town:
+    """The town of a run: every meter is read from its first hour on."""
+    return build(seed, accounts, plan=PLAN, start=START)
+
+
 def simulate(
     accounts: int,
     days: int,
@@ -54,7 +60,7 @@ def simulate(
 ) -> dict[str, Any]:
     """Run one town and return the figures of ``prewatt simulate``; KeyError for a set of faults that has no name."""
     plan = FAULTS[faults] if isinstance(faults, str) else faults
-    world = World(build(seed, accounts, start=START), plan, cast)
+    world = World(town(seed, accounts), plan, cast)
     try:
         return play(world, days, progress)
     finally:

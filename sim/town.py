@@ -77,13 +77,18 @@ class Town:
 
 @dataclass(frozen=True, slots=True)
 class TownPlan:
-    """What kind of town: the book of each class, the share of protocols, how many days of credit people start with."""
+    """What kind of town: the book of each class, the share of protocols, how many days of credit people start with.
+
+    Meters were hung ``hung_days`` before the town's first hour. What flowed in those days nobody has read: it is
+    estimated, and asked of the meters' load profiles, until the billing period is over.
+    """
 
     books: tuple[tuple[str, str], ...] = (("residential", "zhejiang-residential"), ("", "demo"))
     modbus_percent: int = 25
     mqtt_percent: int = 0
     days_least: int = 3
     days_most: int = 9
+    hung_days: int = 40
     model_modbus: str = MODELS["modbus"]
     model_dlms: str = MODELS["dlms"]
 
@@ -195,8 +200,8 @@ def _site(seed: int, number: int, plan: TownPlan, gateway: Gateway, *, unit: int
         meter=point.meter,
         account=code,
         serial=serial,
-        start=start - timedelta(days=40),
-        proved=start - timedelta(days=39),
+        start=start - timedelta(days=plan.hung_days),
+        proved=start - timedelta(days=max(plan.hung_days - 1, 0)),
     )
     payer = payer_of(seed, number, typical_micro=day * 4)
     return Site(number, account, point, install, shape, percent, opening, payer, protected=klass == "protected")

@@ -14,8 +14,7 @@ from sim.faults import FAULTS
 from sim.loop import DeviceClock, VirtualClock, VirtualLoop, run_virtual
 from sim.meters import SimMeter
 from sim.network import NetworkFaults, SimNetwork
-from sim.run import START, play
-from sim.town import build
+from sim.run import play, town
 from sim.world import Cast, World
 
 pytestmark = pytest.mark.long
@@ -27,7 +26,7 @@ T = datetime(2026, 3, 5)
 
 
 def lived(transport: str) -> tuple[dict[str, Any], dict[str, list[tuple[datetime, RelayState, str]]], dict[str, int]]:
-    world = World(build(SEED, ACCOUNTS, start=START), FAULTS["none"], Cast(transport=transport))
+    world = World(town(SEED, ACCOUNTS), FAULTS["none"], Cast(transport=transport))
     try:
         figures = play(world, DAYS)
         assert world.store is not None
