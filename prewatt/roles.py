@@ -11,8 +11,8 @@ VIEWER, OPERATOR, APPROVER, FINANCE, FIELD, ADMIN = "viewer", "operator", "appro
 ROLES: Mapping[str, str] = MappingProxyType(
     {
         VIEWER: "looks at everything, changes nothing",
-        OPERATOR: "works the desk: reads, holds, asks for disconnections, orders reconnections",
-        APPROVER: "lets another person's disconnection go, or stops it",
+        OPERATOR: "works the desk: reads, holds, asks for disconnections, orders reconnections, pulls the kill switch",
+        APPROVER: "lets another person's disconnection go, or stops it; with a second one all that the breaker keeps",
         FINANCE: "money: top-ups, matching, reversals",
         FIELD: "works on site: reads a meter now",
         ADMIN: "users and their roles; nothing that moves supply or money",
@@ -31,8 +31,17 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
         "accounts.disconnect": frozenset({OPERATOR}),
         "commands.approve": frozenset({APPROVER}),
         "commands.hold": frozenset({OPERATOR, APPROVER}),
+        "meters.attribute": frozenset({OPERATOR, FIELD}),
+        "meters.set_attribute": frozenset({OPERATOR}),
         "payments.match": frozenset({FINANCE}),
         "payments.reverse": frozenset({FINANCE}),
+        "kill.pull": frozenset({OPERATOR, APPROVER}),
+        "kill.reset": frozenset({APPROVER}),
+        "breaker.release": frozenset({APPROVER}),
+        "breaker.drop": frozenset({APPROVER}),
+        "users.add": frozenset({ADMIN}),
+        "users.password": frozenset({ADMIN}),
+        "users.disable": frozenset({ADMIN}),
     }
 )
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ingest.errors import WireRefusal
 from ingest.model import CosemObject, DlmsDriver, Quantity
 from ingest.records import RelayState
-from ingest.wire import acse, apdu, longrequests
+from ingest.wire import acse, apdu, listed, longrequests
 from ingest.wire.axdr import Data, Tag, decode, encode
 from ingest.wire.cosem import (
     Access,
@@ -33,6 +33,8 @@ from sim.relays import RELAY_OF, STATE_OF, Cause, ControlState, follow
 
 STATUS = Column(ClassId.DATA, "0.0.96.10.1.255", 2)
 DEVICE_NAME = Name(ClassId.DATA, "0.0.42.0.0.255", 2)
+MESSAGE = Name(ClassId.DATA, "0.0.96.13.0.255", 2)
+"""Consumer message text: what may be written besides the clock."""
 SECURITY_SETUP = "0.0.43.0.0.255"
 MAINS_V = 230
 _VOLTAGE_EXPONENT = -1
@@ -74,6 +76,10 @@ class LogicalDevice:
             block = longrequests.decode(raw)
             if block is not None:
                 return self._long_request(block, now) if self.associated else apdu.encode(apdu.ExceptionResponse(1, 1))
+            many = listed.decode(raw) if self.associated else None
+            if many is not None:
+                results = tuple(self._set(name, value, now) for name, value in many.pairs)
+                return listed.encode_answer(listed.SetListResponse(many.invoke, results))
             request = apdu.decode(raw)
         except WireRefusal:
             return apdu.encode(apdu.ExceptionResponse(2, 2))
@@ -163,6 +169,8 @@ class LogicalDevice:
             return Data(Tag.OCTET_STRING, obis_bytes(name.obis)) if self._knows(name) else None
         if name == DEVICE_NAME:
             return Data(Tag.OCTET_STRING, b"PWT" + self.meter.serial.encode("latin-1", "replace")[:13])
+        if name == MESSAGE:
+            return Data(Tag.OCTET_STRING, self.meter.message)
         if (name.class_id, name.obis) == (ClassId.CLOCK, driver.clock_obis):
             return self._clock(name.number, now)
         if (name.class_id, name.obis) == (ClassId.PROFILE_GENERIC, driver.profile_obis):
@@ -247,7 +255,10 @@ class LogicalDevice:
         return Data(Tag.STRUCTURE, parts)
 
     def _set(self, name: Name, value: Data, now: datetime) -> int:
-        """Only the clock can be set."""
+        """Only the clock and the message can be set."""
+        if name == MESSAGE and isinstance(value.value, bytes):
+            self.meter.message = value.value
+            return apdu.Result.SUCCESS
         if name != Name(ClassId.CLOCK, self.firmware.driver.clock_obis, 2):
             return apdu.Result.READ_WRITE_DENIED
         try:

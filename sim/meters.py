@@ -42,6 +42,7 @@ class SimMeter:
     last_fence: int = 0
     keep_power: bool = False
     alarm: bool = False
+    message: bytes = b""  # what its display tells the customer
     valid_until: datetime | None = None
     jams: Callable[[RelayState], bool] | None = None  # asked at each drive: does the relay jam from now on?
     spare_wus: int = 0  # W x microseconds not yet a milli-Wh, so that looking often changes nothing

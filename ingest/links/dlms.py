@@ -10,6 +10,7 @@ raises.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 
@@ -34,6 +35,8 @@ from ingest.records import (
 from ingest.registerwatch import RegisterWatch
 from ingest.wire.axdr import Data
 from ingest.wire.cosem import Name
+from ingest.wire.interfaces import word_of
+from ingest.wire.plaindata import like, plain
 
 CLOCK_LIMIT_S = 120
 """A device clock further off than this flags its stamps and refuses a disconnection."""
@@ -60,6 +63,7 @@ TRIES_ALONE = 2
 _LOOK = (Quantity.IMPORT, Quantity.EXPORT, Quantity.POWER, Quantity.VOLTAGE)
 _CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT))
 _OFFSET_LIMIT_S = 32_767  # the lake keeps offsets as int16
+T = TypeVar("T")
 Work = Callable[[DlmsVisit], Awaitable[tuple[MeterRead, ...]]]
 Visited = tuple[DlmsVisit, tuple[MeterRead, ...], WireRefusal | None]
 
@@ -156,6 +160,42 @@ class DlmsLink:
 
         _, _, refusal = await self._visit(point, work)
         return refusal.reason if refusal is not None else verdict[-1]
+
+    async def attribute(self, point: MeterPoint, name: Name) -> tuple[str, Data]:
+        """One attribute of any object, with its word where it has one; WireRefusal says why not."""
+
+        async def work(visit: DlmsVisit) -> Data:
+            return await visit.raw(name)
+
+        return word_of(name), await self._alone_with(point, work)
+
+    async def set_attribute(self, point: MeterPoint, name: Name, value: object) -> tuple[str, Data, Data]:
+        """Write ``value`` in the type that the attribute has; its word, what stood there, and what stands there now.
+
+        WireRefusal says why not; ``not_shown``: the meter took it and shows something else. ValueError: another type.
+        """
+
+        async def work(visit: DlmsVisit) -> tuple[Data, Data]:
+            before = await visit.raw(name)
+            wanted = like(before, value)
+            await visit.put(name, wanted)
+            after = await visit.raw(name)
+            if after != wanted:
+                raise WireRefusal("not_shown", f"wrote {plain(wanted)}, the meter shows {plain(after)}")
+            return before, after
+
+        return word_of(name), *await self._alone_with(point, work)
+
+    async def _alone_with(self, point: MeterPoint, work: Callable[[DlmsVisit], Awaitable[T]]) -> T:
+        """One association with a meter that says who it is, not tried again: a write may have arrived."""
+        visit = self._new_visit(point)
+        async with self._turn(point):
+            try:
+                await visit.open(self._secrets)
+                await visit.look((), relay=False)
+                return await work(visit)
+            finally:
+                await visit.close()
 
     async def close(self) -> None:
         """Close the connection; the next call opens it again."""

@@ -191,15 +191,23 @@ class DlmsVisit:
 
     async def attribute(self, name: Name) -> tuple[str, Typed]:
         """One attribute of any object with its word and named parts (``ingest.wire.interfaces``)."""
+        return typed(name.class_id, name.number, await self.raw(name))
+
+    async def raw(self, name: Name) -> Data:
+        """One attribute of any object; WireRefusal carries the device's own no as its reason."""
         answer = await self._get_one(name)
         if isinstance(answer, apdu.Denied):
             raise WireRefusal(answer.reason, f"attribute {name.number} of {name.obis}, class {name.class_id}")
-        return typed(name.class_id, name.number, answer)
+        return answer
 
     async def set_attribute(self, name: Name, value: Typed) -> None:
         """Write what ``attribute`` reads; WireRefusal carries the device's own no as its reason."""
+        await self.put(name, untyped(name.class_id, name.number, value))
+
+    async def put(self, name: Name, value: Data) -> None:
+        """Write one attribute; WireRefusal carries the device's own no as its reason."""
         device = self._open_device()
-        answer = await self._ask(device, device.dialogue.set(name, untyped(name.class_id, name.number, value)))
+        answer = await self._ask(device, device.dialogue.set(name, value))
         if not isinstance(answer, apdu.SetResponse):
             raise _unexpected(answer)
         if answer.result != apdu.Result.SUCCESS:

@@ -58,6 +58,8 @@ OURS: Final = (
     | Conformance.ACTION
 )
 """What both our client and our simulated meter speak."""
+PROPOSED: Final = OURS | Conformance.GENERAL_BLOCK_TRANSFER
+"""What our client offers: it takes a general block transfer, and asks for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ Rules, which ``TRANSITIONS`` states as data:
 - CLOSING: RLRQ was sent; the RLRE ends it.
 - GIVE_UP (time-out, undecodable answer) leads to IDLE from anywhere: the association is in doubt. The invoke-id of the
   request given up is not used again on this connection, so that its late answer can never be taken for another's.
+- A general block transfer, and the blocks of an ACTION's answer, are put together before any of this
+  (``longanswers``): what they hold is one APDU like another.
 - Notifications may come at any time and answer nothing.
 """
 
@@ -17,18 +19,19 @@ from enum import Enum, auto
 from typing import Final, NamedTuple, TypeAlias
 
 from ingest.errors import WireRefusal
-from ingest.wire import acse, apdu, longrequests
+from ingest.wire import acse, apdu, listed, longrequests
 from ingest.wire.axdr import Data
 from ingest.wire.axdr import decode as decode_data
 from ingest.wire.axdr import encode as encode_data
 from ingest.wire.cosem import Access, Name
+from ingest.wire.longanswers import MOST as MAX_ANSWER
+from ingest.wire.longanswers import PBlocks, Transfer
 from ingest.wire.security import REPLY_TO_HLS, Security
 
-MAX_ANSWER: Final = 4 << 20
-"""Bytes of one answer over all its blocks: three years of quarter-hours."""
 _IDS: Final = 16
 SEALING: Final = 40
 """Bytes that ciphering adds to an APDU at most: tags, lengths, system title, header, authentication tag."""
+_GENERAL_BLOCK: Final = bytes([apdu.GENERAL_BLOCK])
 _PLAIN: Final = bytes([apdu.GET_ANSWER, apdu.NORMAL])
 
 
@@ -95,7 +98,10 @@ class Raw(NamedTuple):
     encoded: bytes
 
 
-Answer: TypeAlias = apdu.Response | apdu.ExceptionResponse | apdu.ServiceError | acse.Acse | Raw
+Request: TypeAlias = apdu.GetRequest | apdu.GetList | apdu.SetRequest | apdu.ActionRequest | listed.SetList
+Answer: TypeAlias = (
+    apdu.Response | listed.SetListResponse | apdu.ExceptionResponse | apdu.ServiceError | acse.Acse | Raw
+)
 _ANSWERS: Final[dict[type, tuple[type, ...]]] = {
     apdu.GetRequest: (apdu.GetResponse, apdu.GetBlock),
     apdu.GetList: (apdu.GetListResponse, apdu.GetBlock),
@@ -125,7 +131,8 @@ class Dialogue:
         self.security: Security | None = None
         self._last_id = start % _IDS
         self._burnt: set[int] = set()
-        self._asked: apdu.Request | None = None
+        self._asked: Request | None = None
+        self._transfer, self._p_blocks = Transfer(), PBlocks()
         self._want_raw = False
         self._blocks: list[bytes] = []
         self._unsent: list[longrequests.Block] = []
@@ -144,7 +151,7 @@ class Dialogue:
         self._move(Event.OPEN)
         if self.security is not None:
             return acse.encode(self.security.request())
-        information = acse.encode_initiate(acse.Initiate(), answer=False)
+        information = acse.encode_initiate(acse.Initiate(acse.PROPOSED), answer=False)
         mechanism = acse.Mechanism.NONE if self.secret is None else acse.Mechanism.LLS
         return acse.encode(acse.AssociationRequest(information, acse.LN, mechanism, self.secret))
 
@@ -161,6 +168,10 @@ class Dialogue:
         request = apdu.SetRequest(self._next_id(), name, value)
         return self._send(request, name, value, acse.Conformance.BLOCK_SET)
 
+    def set_list(self, pairs: tuple[tuple[Name, Data], ...]) -> bytes:
+        """A SET of several attributes at once; only where the meter offers multiple references."""
+        return self._ask(listed.SetList(self._next_id(), pairs))
+
     def action(self, method: Name, data: Data | None = None) -> bytes:
         """An ACTION, in blocks like a SET."""
         request = apdu.ActionRequest(self._next_id(), method, data)
@@ -176,10 +187,16 @@ class Dialogue:
         if self._asked is not None:
             self._burnt.add(self._asked.invoke & 0x0F)
         self._asked, self._unsent = None, []
+        self._transfer, self._p_blocks = Transfer(), PBlocks()
         self._move(Event.GIVE_UP)
 
     def receive(self, payload: bytes) -> Step:
         """Take one APDU; raises WireRefusal for bytes that are none (then ``give_up``)."""
+        if payload[:1] == _GENERAL_BLOCK:
+            part = self._transfer.take(payload)
+            if part.whole[:1] == _GENERAL_BLOCK:
+                raise WireRefusal("bad_block", "a transfer inside a transfer")
+            return self.receive(part.whole) if part.whole else Step(part.send, aside=part.aside)
         if self.security is not None:
             payload = self.security.reveal(payload)
         if type(self._asked) is apdu.GetRequest and self._is_plain_data(payload):
@@ -190,6 +207,12 @@ class Dialogue:
             return Step(answer=value)
         if self.state is State.SENDING and (taken := longrequests.decode_taken(payload)) is not None:
             return self._taken(taken)
+        if isinstance(self._asked, apdu.ActionRequest) and (long := self._p_blocks.take(payload, self._asked.invoke)):
+            if not long.whole:
+                return Step(self._sealed(long.send) if long.send else b"", aside=long.aside)
+            payload = long.whole
+        if isinstance(self._asked, listed.SetList) and (many := listed.decode_answer(payload)) is not None:
+            return self._set_many(self._asked, many)
         record = apdu.decode(payload)
         if isinstance(record, apdu.Notification | apdu.EventNotification):
             return Step(aside="notification")
@@ -232,8 +255,19 @@ class Dialogue:
         return Step(answer=answer)
 
     def _protected(self, record: apdu.Apdu) -> bytes:
-        raw = apdu.encode(record)
+        return self._sealed(apdu.encode(record))
+
+    def _sealed(self, raw: bytes) -> bytes:
         return raw if self.security is None else self.security.protect(raw)
+
+    def _set_many(self, asked: listed.SetList, answer: listed.SetListResponse) -> Step:
+        if (answer.invoke ^ asked.invoke) & 0x0F:
+            self._burnt.discard(answer.invoke & 0x0F)
+            return Step(aside="stale")
+        if len(answer.results) != len(asked.pairs):
+            raise WireRefusal("wrong_answer", f"{len(answer.results)} results for {len(asked.pairs)} attributes")
+        self._finish()
+        return Step(answer=answer)
 
     def _exception(self, record: apdu.ExceptionResponse | apdu.ServiceError) -> Step:
         """An exception carries no invoke-id: with answers still under way it may belong to one of those."""
@@ -249,12 +283,12 @@ class Dialogue:
         self._move(Event.GIVE_UP)
         return Step(answer=record)
 
-    def _answered(self, asked: apdu.Request, record: apdu.Response) -> Step:
+    def _answered(self, asked: Request, record: apdu.Response) -> Step:
         number = record.invoke & 0x0F
         if number != asked.invoke & 0x0F:
             self._burnt.discard(number)
             return Step(aside="stale")
-        if not isinstance(record, _ANSWERS[type(asked)]):
+        if not isinstance(record, _ANSWERS.get(type(asked), ())):
             raise WireRefusal("wrong_answer", f"{type(record).__name__} to {type(asked).__name__}")
         if isinstance(record, apdu.GetBlock):
             return self._block(asked, record)
@@ -282,7 +316,7 @@ class Dialogue:
         self._move(Event.BLOCK)
         return Step(send=self._next_block())
 
-    def _block(self, asked: apdu.Request, block: apdu.GetBlock) -> Step:
+    def _block(self, asked: Request, block: apdu.GetBlock) -> Step:
         if block.number <= len(self._blocks):
             return Step(aside="stale")
         if block.number > len(self._blocks) + 1:
@@ -305,11 +339,11 @@ class Dialogue:
         self._finish()
         return Step(answer=answer)
 
-    def _ask(self, request: apdu.Request, *, raw: bool = False) -> bytes:
+    def _ask(self, request: Request, *, raw: bool = False) -> bytes:
         self._move(Event.ASK)
         self._asked, self._want_raw, self._blocks = request, raw, []
         self._last_id = request.invoke & 0x0F
-        return self._protected(request)
+        return self._sealed(listed.encode(request) if isinstance(request, listed.SetList) else apdu.encode(request))
 
     def _send(
         self,
@@ -337,7 +371,7 @@ class Dialogue:
     def _next_block(self) -> bytes:
         raw = longrequests.encode(self._unsent.pop(0))
         self._blocks.append(raw)
-        return raw if self.security is None else self.security.protect(raw)
+        return self._sealed(raw)
 
     def _finish(self) -> None:
         self._unsent = []

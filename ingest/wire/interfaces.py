@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from ingest.errors import WireRefusal
 from ingest.wire.axdr import Compact, Data, Tag
-from ingest.wire.cosem import ClassId
+from ingest.wire.cosem import ClassId, Name
 
 Typed: TypeAlias = "int | bool | bytes | dict[str, Typed] | list[Typed] | Data"
 
@@ -86,6 +86,11 @@ FIELDS: Final[Mapping[int, Mapping[int, tuple[str, Form]]]] = {
     },
 }
 """What each attribute is called and how it is built, by class and number."""
+
+
+def word_of(name: Name) -> str:
+    """The word of an attribute that has one, "" for any other."""
+    return FIELDS.get(name.class_id, {}).get(name.number, ("", ANY))[0]
 
 
 def typed(class_id: int, attribute: int, data: Data) -> tuple[str, Typed]:

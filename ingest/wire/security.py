@@ -73,7 +73,7 @@ class Security:
 
     def request(self) -> acse.AssociationRequest:
         """The AARQ, its initiate ciphered unless nothing is to be."""
-        plain = acse.encode_initiate(acse.Initiate(dedicated_key=self.dedicated), answer=False)
+        plain = acse.encode_initiate(acse.Initiate(acse.PROPOSED, dedicated_key=self.dedicated), answer=False)
         if self.wrap is Wrap.NONE:
             return acse.AssociationRequest(plain, acse.LN, acse.Mechanism.HLS_GMAC, self.challenge, self.title)
         information = ciphering.service(self._seal(plain, self.keys), plain[0])

@@ -184,6 +184,25 @@ def tell(
 
 
 @group.command()
+def attribute(
+    meter: Annotated[str, typer.Argument(help="Whose; a DLMS meter of this home.")],
+    name: Annotated[str, typer.Argument(metavar="CLASS/OBIS/ATTRIBUTE", help="For example 8/0.0.1.0.0.255/2.")],
+    value: Annotated[str | None, typer.Option("--set", help="Write this, as JSON or text; octets as 0x hex.")] = None,
+    reason: Annotated[str, typer.Option(help="Why it is written; the audit chain keeps it.")] = "",
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Read any attribute of a DLMS meter, or write one and read it back; never what moves supply."""
+    from prewatt.doing import do
+
+    asked = {"meter": meter, "attribute": name}
+    if value is None:
+        emit(Result("meters attribute", do(home, "meters.attribute", **asked)))
+    else:
+        emit(Result("meters attribute", do(home, "meters.set_attribute", **asked, value=value, reason=reason)))
+
+
+@group.command()
 def dial(
     where: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The listening gateway.")],
     terminal: Annotated[str, typer.Option(help="Its address: region and number, as the gateway names it.")],

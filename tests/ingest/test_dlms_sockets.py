@@ -173,4 +173,5 @@ def test_gurux_reads_and_switches_our_meter(secret: str, framing: str) -> None:
     assert (found["serial"], found["energy"], found["scaler"]) == ("70000002", metal.register_wh, 1)
     assert [row[1] for row in found["rows"]] == [wh for _, wh in metal.profile[1:4]]
     assert found["range"] == 24
+    assert found["message"] == "balance 12.50" == metal.message.decode()  # SET and GET with list
     assert found["relay"] == [[True, 1], [False, 0], [True, 1]]
