@@ -13,18 +13,20 @@ from functools import lru_cache
 from typing import Protocol, cast
 
 from ingest.errors import WireRefusal
-from ingest.heard import registers_again
-from ingest.model import Dlt645Driver, Driver, ModbusDriver, Quantity
+from ingest.heard import registers_again, telegram_again
+from ingest.model import DlmsDriver, Dlt645Driver, Driver, ModbusDriver, P1Driver, Quantity, SunSpecDriver
 from ingest.records import Channel, MeterPoint, Poll
 from ingest.terminalmodel import PushDriver, TerminalDriver
-from ingest.wire import dlt645, qgdw376
+from ingest.wire import axdr, dlt645, qgdw376, sunspec
 from ingest.wire import qgdw376_items as items
+from ingest.wire.cosem import Name, scaler_of
 from ingest.wire.dlt645_items import readings
 from ingest.wire.registers import decode
 
 CHANNELS: Mapping[Quantity, Channel] = {Quantity.IMPORT: Channel.IMPORT, Quantity.EXPORT: Channel.EXPORT}
 PREFIX = "poll:"
 """What the source of a kept visit begins with, in the raw store."""
+_SCALER = 3  # attribute of Register and Extended Register (IEC 62056-6-2, 4.3.2)
 _READ_HEAD = 5  # function, address and count of a Modbus request
 
 
@@ -87,9 +89,38 @@ def registers(visit: KeptVisit, driver: Driver) -> dict[Channel, int]:
         return _dlt645(visit.pairs, driver)
     if isinstance(driver, TerminalDriver):
         return _terminal(visit.pairs, driver)
-    if isinstance(driver, PushDriver):
-        return {channel: wh for _, raw in visit.pairs for channel, wh in registers_again(raw, driver).items()}
-    return {}
+    if isinstance(driver, DlmsDriver):
+        return _dlms(visit.pairs, driver)
+    found: dict[Channel, int] = {}
+    for _, raw in visit.pairs:
+        if isinstance(driver, PushDriver):
+            found |= registers_again(raw, driver)
+        elif isinstance(driver, P1Driver):
+            found |= telegram_again(raw, driver)
+        elif isinstance(driver, SunSpecDriver):
+            found |= _counted(sunspec.meter_values(raw))
+    return found
+
+
+def _counted(values: Mapping[Quantity, int | None]) -> dict[Channel, int]:
+    return {CHANNELS[q]: value for q, value in values.items() if q in CHANNELS and value is not None}
+
+
+def _dlms(pairs: Sequence[tuple[bytes, bytes]], driver: DlmsDriver) -> dict[Channel, int]:
+    answers = dict(pairs)
+    found: dict[Channel, int] = {}
+    for item in driver.objects:
+        channel, name = CHANNELS.get(item.quantity), Name(item.class_id, item.obis, item.attribute)
+        try:
+            value = axdr.decode(answers[name.pack()]).value
+            scale = item.scale
+            if scale is None:
+                scale, _ = scaler_of(axdr.decode(answers[name._replace(number=_SCALER).pack()]))
+        except (KeyError, WireRefusal):
+            continue
+        if channel is not None and isinstance(value, int):
+            found[channel] = round(value * scale)
+    return found
 
 
 def _terminal(pairs: Sequence[tuple[bytes, bytes]], driver: TerminalDriver) -> dict[Channel, int]:

@@ -257,6 +257,7 @@ class DlmsLink:
             offset_s=visit.offset_s,
             findings=tuple(visit.findings),
             register_wh=visit.values.get(Quantity.IMPORT),
+            raw=tuple(visit.kept),
         )
 
     async def _reads(self, visit: DlmsVisit, slot_end: datetime) -> tuple[MeterRead, ...]:
@@ -302,6 +303,7 @@ class DlmsLink:
 
     async def _profile(self, visit: DlmsVisit, start: datetime, end: datetime) -> tuple[MeterRead, ...]:
         """Rows after ``start`` up to ``end`` that lie exactly on slot ends, each time once."""
+        visit.kept.clear()  # the register that was looked at is none of these rows
         rows = await visit.rows(Quantity.IMPORT, start, end)
         inside = (rows.ends > np.datetime64(start, "ms")) & (rows.ends <= np.datetime64(end, "ms"))
         aligned = rows.ends.astype(np.int64) % (visit.point.slot_min * 60_000) == 0

@@ -15,7 +15,7 @@ from ingest.links.wports import Concentrator, Device
 from ingest.model import CosemObject, DlmsDriver, Quantity
 from ingest.ports import Clock, KeyStore
 from ingest.records import Finding, MeterPoint, RelayReport, RelayState
-from ingest.wire import acse, apdu
+from ingest.wire import acse, apdu, axdr
 from ingest.wire.axdr import Data, Tag
 from ingest.wire.ciphering import COUNTER_LIMIT, KEY_SIZE
 from ingest.wire.cosem import (
@@ -80,6 +80,7 @@ class DlmsVisit:
     relay: RelayState | None = None
     control_mode: int | None = None
     findings: list[Finding] = field(default_factory=list)
+    kept: list[tuple[bytes, bytes]] = field(default_factory=list)
     seals: "Seals | None" = None
     _device: Device | None = None
     _when: When | None = None
@@ -138,8 +139,11 @@ class DlmsVisit:
         found = await self.get(names)
         self._identify(found[_value(identity)] if identity else None)
         self._set_offset(found[Name(ClassId.CLOCK, self.driver.clock_obis, 2)])
+        self.kept.clear()
         for item in wanted:
             self._take(item, found)
+            asked = [(name, found[name]) for name in (_value(item), _scaler(item)) if name in found]
+            self.kept += [(name.pack(), axdr.encode(told)) for name, told in asked if isinstance(told, Data)]
         if relay and self.driver.disconnect_obis:
             self._take_relay(found)
 

@@ -154,7 +154,7 @@ class ModbusLink:
             None,
             tuple(visit.findings),
             values.get(_IMPORT),
-            tuple(visit.raw) if isinstance(visit, Visit) else (),
+            tuple(visit.raw),
         )
 
     def _plain(self, visit: Visit, slot_end: datetime) -> tuple[MeterRead, ...] | None:

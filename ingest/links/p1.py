@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from ingest import drivers as installed
 from ingest.errors import ProfileError
 from ingest.framed import Frame, look_at_telegram
+from ingest.heard import numbers_of, telegram_registers
 from ingest.model import Driver, P1Driver
 from ingest.ports import Clock, Stream, Transport
 from ingest.records import (
@@ -42,10 +42,11 @@ LATE_SHARE = 12
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A telegram and when it arrived."""
+    """A telegram, when it arrived, and the bytes that it came in."""
 
     at: datetime
     telegram: p1.Telegram
+    raw: bytes
 
 
 class P1Link:
@@ -89,7 +90,7 @@ class P1Link:
         frame = look_at_telegram(heard.telegram, 0, point.zone if point.zone != "UTC" else driver.zone)
         if point.serial and frame.meter != point.serial:
             return self._empty(point, "wrong_unit", f"serial {frame.meter} speaks, {point.serial} is expected")
-        return self._polled(point, driver, frame, heard.at, slot_end)
+        return self._polled(point, driver, frame, heard, slot_end)
 
     async def profile(self, point: MeterPoint, start: datetime, end: datetime) -> Poll:
         """A P1 port cannot be asked: a finding says so."""
@@ -135,13 +136,14 @@ class P1Link:
             while data := await self._stream.read(READ_LIMIT):
                 for piece in sifter.feed(data):
                     if isinstance(piece.content, p1.Telegram):
-                        self._heard = Heard(self._clock.now(), piece.content)
+                        self._heard = Heard(self._clock.now(), piece.content, piece.raw)
                         self._news.set()
                     else:
                         self.dropped[piece.refusal or "other_frame"] += 1
         self._stream = None
 
-    def _polled(self, point: MeterPoint, driver: P1Driver, frame: Frame, at: datetime, slot_end: datetime) -> Poll:
+    def _polled(self, point: MeterPoint, driver: P1Driver, frame: Frame, heard: Heard, slot_end: datetime) -> Poll:
+        at = heard.at
         findings: list[Finding] = []
         offset_s = None if frame.time is None else round((frame.time - at).total_seconds())
         late = (at - slot_end).total_seconds()
@@ -152,16 +154,10 @@ class P1Link:
         if abs(late) > point.slot_min * 60 // LATE_SHARE:
             findings.append(self._finding(point, "late_read", f"{late:.0f} s from the slot's end: hour uncertain"))
             flags |= Flag.UNCERTAIN
-        known = {value.obis: value.value for value in frame.values if isinstance(value.value, Decimal)}
-        amounts = {
-            Channel.IMPORT: _total(known, driver.import_obis),
-            Channel.EXPORT: _total(known, driver.export_obis),
-            Channel.GAS: next((round(known[c] * 1000) for c in driver.gas_obis if c in known), None),
-        }
+        known = numbers_of(frame)
+        amounts = telegram_registers(known, driver)
         reads = []
         for channel, amount in amounts.items():
-            if amount is None:
-                continue
             verdict = "" if channel is Channel.GAS else self._watch.verdict(point, channel, amount, at, step_wh=1)
             if verdict:
                 findings.append(self._finding(point, verdict, f"{amount} Wh: kept as suspect, confirm on site"))
@@ -179,7 +175,8 @@ class P1Link:
             voltage_v=None if volts is None else round(volts),
             offset_s=offset_s,
             findings=tuple(findings),
-            register_wh=amounts[Channel.IMPORT],
+            register_wh=amounts.get(Channel.IMPORT),
+            raw=((b"", heard.raw),),
         )
 
     def _empty(self, point: MeterPoint, code: str, detail: str) -> Poll:
@@ -187,12 +184,3 @@ class P1Link:
 
     def _finding(self, point: MeterPoint, code: str, detail: str) -> Finding:
         return Finding(code, self._clock.now(), point.meter, self.gateway, detail)
-
-
-def _total(known: Mapping[str, Decimal], choices: tuple[tuple[str, ...], ...]) -> int | None:
-    """The first of ``choices`` that is there: a register, or the sum of the tariffs that the port shows."""
-    for codes in choices:
-        there = [known[code] for code in codes if code in known]
-        if there:
-            return round(sum(there, Decimal(0)))
-    return None

@@ -35,12 +35,14 @@ class SunSpecVisit:
     values: dict[Quantity, int | None] = field(default_factory=dict)
     serial: str = ""
     findings: list[Finding] = field(default_factory=list)
+    raw: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     async def read(self, quantities: tuple[Quantity, ...] = ()) -> None:  # noqa: ARG002 - the face of Visit
         """Identity and values; WireRefusal ends the visit. All are read, whatever ``quantities`` says."""
         place = self.places.get(self.point.meter_id)
         if place is None:
             place = self.places[self.point.meter_id] = await self._search()
+        self.raw.clear()  # what the search went through is no reading
         common, meter = await self._models(place)
         if not sunspec.holds(place.common, common) or not sunspec.holds(place.meter, meter):
             del self.places[self.point.meter_id]
@@ -92,9 +94,11 @@ class SunSpecVisit:
         raise WireRefusal("no_identity", "the SunSpec device has no AC meter model (201-204, 211-214)")
 
     async def _words(self, address: int, count: int) -> bytes:
-        data = await self.connection.ask(self.point.unit, read_request(3, address, count), timeout_s=self.timeout_s)
+        request = read_request(3, address, count)
+        data = await self.connection.ask(self.point.unit, request, timeout_s=self.timeout_s)
         if isinstance(data, Refusal):
             raise WireRefusal(data.reason, data.detail)
+        self.raw.append((request, data))
         return data
 
     def _identify(self, serial: str) -> None:

@@ -100,11 +100,10 @@ class Visit:
         """One value once more, by itself."""
         register = next(register for register in self.driver.registers if register.quantity is quantity)
         block = Block(register.function, register.address, register.count, (register,))
-        return block.value(register, await self.block(block))
-
-    async def block(self, block: Block) -> bytes:
-        """The bytes of one read request."""
-        return await self.ask(read_request(block.function, block.address, block.count))
+        request = read_request(block.function, block.address, block.count)
+        data = await self.ask(request)
+        self.raw.append((request, data))  # behind what it replaces: the last one counts when it is decoded again
+        return block.value(register, data)
 
     async def ask(self, pdu: bytes, *, generation: int = 0) -> bytes:
         """One exchange; WireRefusal instead of an answer that cannot be trusted."""

@@ -84,6 +84,16 @@ def values(number: int, data: bytes) -> Mapping[Quantity, int | None]:
     return {quantity: _float(data, at) for quantity, at in _FLOATS.items()}
 
 
+def meter_values(data: bytes) -> Mapping[Quantity, int | None]:
+    """The values of the first meter model in words that begin with a model's header; none where there is no such."""
+    at = 0
+    while (head := header(data[at:])) is not None and head[0] not in (0, END):
+        if head[0] in METERS:
+            return values(head[0], data[at:])
+        at += 2 * (2 + head[1])
+    return {}
+
+
 def _integer(data: bytes, at: int, kind: str, scale_at: int) -> int | None:
     if len(data) < 2 * max(at + struct.calcsize(kind) // 2, scale_at + 1):
         return None

@@ -13,6 +13,7 @@ from ingest.wire.cosem import obis_bytes
 from ingest.wire.security import Wrap
 from sim.concentrator import SECRET
 from sim.logicaldevice import Firmware
+from tests.contracts.again import said_again
 from tests.ingest.dlms_rig import HOUR, START, DlmsRig, load
 
 DLMS = {name: driver for name, driver in drivers().items() if isinstance(driver, DlmsDriver)}
@@ -64,6 +65,7 @@ def test_the_link_reads_the_simulated_meter_through_it(driver: DlmsDriver) -> No
     assert 0 <= here.meter().register_wh - poll.reads[0].register_wh <= 1
     assert len(filled.reads) == (5 if driver.load_profile else 0)
     assert poll.power_w == load(here.clock.now())
+    assert said_again(point, poll, driver)
 
 
 @dlms

@@ -8,6 +8,7 @@ from ingest.records import Channel, DriveResult, RelayState
 from ingest.wire import dlt645
 from ingest.wire.dlt645_items import item_of, readings
 from ingest.wire.sift import Sifter
+from tests.contracts.again import said_again
 from tests.ingest.dlt645_rig import HOUR, LOAD_W, START, Dlt645Rig
 
 KNOWN = {name: driver for name, driver in drivers().items() if isinstance(driver, Dlt645Driver)}
@@ -48,6 +49,7 @@ def test_the_link_reads_the_simulated_meter_through_it(driver: Dlt645Driver) -> 
         (read,) = poll.reads
         assert read.channel == Channel.IMPORT and 0 <= rig.unit().meter.register_wh - read.register_wh < 10
         assert (poll.power_w, poll.voltage_v, poll.offset_s) == (LOAD_W, 220, 0)
+        assert said_again(rig.point(), poll, driver)
 
     rig.run(main)
 

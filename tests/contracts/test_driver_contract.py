@@ -13,6 +13,7 @@ from ingest.model import Driver, ModbusDriver, Quantity, expected_serial
 from ingest.records import Channel, Drive, DriveResult, RelayState
 from ingest.wire.modbus import check
 from ingest.wire.registers import Block, relay_register, step, visit_plan
+from tests.contracts.again import said_again
 from tests.ingest.rig import LOAD_W, START, Rig
 
 KNOWN = drivers()
@@ -105,6 +106,7 @@ def test_the_link_reads_the_simulated_meter_through_it(driver: ModbusDriver) -> 
     imported = next(read for read in poll.reads if read.channel == Channel.IMPORT)
     assert 0 <= rig.meters["M1"].register_wh - imported.register_wh <= 100
     assert poll.power_w == LOAD_W
+    assert said_again(point, poll, driver)
 
 
 @modbus

@@ -14,6 +14,7 @@ from ingest.records import Channel, Drive, DriveResult, Flag, MeterPoint, RelayS
 from sim.loop import VirtualClock, VirtualLoop, run_virtual
 from sim.meters import SimMeter
 from sim.p1port import SpeakingPort
+from tests.contracts.again import said_again
 
 T = TypeVar("T")
 KNOWN = {name: driver for name, driver in drivers().items() if isinstance(driver, P1Driver)}
@@ -61,6 +62,7 @@ def test_the_link_hears_the_simulated_meter_through_it(driver: P1Driver) -> None
             assert 0 <= rig.meter.register_wh - by_channel[Channel.IMPORT] <= 1
             assert by_channel[Channel.EXPORT] == 0
             assert (poll.power_w, poll.voltage_v) == (1200, 230)
+            assert said_again(rig.point, poll, driver)
             await rig.clock.sleep(3600 - 2)
 
     rig.run(story)

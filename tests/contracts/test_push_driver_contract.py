@@ -11,6 +11,7 @@ from ingest.links.push import HELD, LATE_PUSH_S
 from ingest.obis import unit_of
 from ingest.records import Channel, Drive, DriveResult, Flag, RelayState
 from ingest.terminalmodel import PushDriver
+from tests.contracts.again import said_again
 from tests.ingest.push_rig import LOAD_W, START, PushRig
 
 KNOWN = {name: driver for name, driver in drivers().items() if isinstance(driver, PushDriver)}
@@ -39,6 +40,7 @@ def test_the_link_hears_the_simulated_meters_through_it(driver: PushDriver) -> N
                 assert read.channel == Channel.IMPORT and read.end == START + hours * HOUR and read.flags == 0
                 assert 0 <= rig.meters[number].register_wh - read.register_wh < 10
                 assert (poll.power_w, poll.voltage_v) == (LOAD_W, 230)
+                assert said_again(rig.point(number), poll, driver)
             await rig.clock.sleep((START + (hours + 1) * HOUR - rig.clock.now()).total_seconds())
 
     rig.run(story)

@@ -10,6 +10,7 @@ from ingest.terminalmodel import TerminalDriver
 from ingest.wire import qgdw376_items as items
 from ingest.wire.qgdw376 import look
 from ingest.wire.qgdw376_orders import asked
+from tests.contracts.again import said_again
 from tests.ingest.terminal_rig import HOUR, LOAD_W, NAME, START, TerminalRig
 
 KNOWN = {name: driver for name, driver in drivers().items() if isinstance(driver, TerminalDriver)}
@@ -47,6 +48,7 @@ def test_the_link_reads_the_simulated_terminal_through_it(driver: TerminalDriver
             assert by_channel[Channel.EXPORT].register_wh == 0 and by_channel[Channel.IMPORT].flags == 0
             assert (poll.power_w, poll.voltage_v) == (LOAD_W * number, 220) and abs(poll.offset_s or 0) <= 1
             assert poll.relay is not None and poll.relay.state is RelayState.CLOSED
+            assert said_again(rig.point(number), poll, driver)
 
     rig.run(main)
 

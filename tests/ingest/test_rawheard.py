@@ -3,21 +3,15 @@
 from dataclasses import replace
 
 from ingest.drivers import drivers
-from ingest.rawpoll import KeptVisit, pack, registers, unpack
-from ingest.records import Channel, MeterPoint, Poll
+from ingest.rawpoll import registers
+from ingest.records import Channel
 from ingest.terminalmodel import PushDriver, TerminalDriver
+from tests.contracts.again import kept
 from tests.ingest.push_rig import START as PUSH_START
 from tests.ingest.push_rig import PushRig
 from tests.ingest.terminal_rig import START, TerminalRig
 
 KNOWN = drivers()
-
-
-def kept(point: MeterPoint, poll: Poll) -> KeptVisit:
-    """There and back as the raw store has it."""
-    visit = unpack(pack(KeptVisit(point.meter, poll.reads[0].end, point.model, "p", poll.raw)))
-    assert visit is not None and visit.pairs == poll.raw
-    return visit
 
 
 def test_a_terminals_registers_come_again_from_its_frames() -> None:
@@ -28,7 +22,7 @@ def test_a_terminals_registers_come_again_from_its_frames() -> None:
         poll = await rig.link.poll(rig.point(), START)
         driver = KNOWN["qgdw376_terminal"]
         assert isinstance(driver, TerminalDriver)
-        visit = kept(rig.point(), poll)
+        visit = kept(rig.point(), poll, driver)
         assert registers(visit, driver) == {Channel(read.channel): read.register_wh for read in poll.reads}
         assert registers(visit, replace(driver, import_fn=131)) == {Channel.IMPORT: 0, Channel.EXPORT: 0}
         assert registers(visit, replace(driver, import_fn=33)) == {Channel.EXPORT: 0}
@@ -46,7 +40,7 @@ def test_a_push_gives_its_register_again_by_the_profile_as_it_is() -> None:
         poll = await rig.link.poll(rig.point(), PUSH_START)
         driver = KNOWN["dlms_push"]
         assert isinstance(driver, PushDriver)
-        visit = kept(rig.point(), poll)
+        visit = kept(rig.point(), poll, driver)
         assert registers(visit, driver) == {Channel.IMPORT: poll.reads[0].register_wh}
         assert registers(visit, replace(driver, import_obis=(("1.0.1.8.1.255",),))) == {}
         assert registers(replace(visit, pairs=((b"", b"\x7e\x00"),)), driver) == {}

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.drivers import drivers
 from ingest.model import Quantity
 from ingest.records import Channel, Drive, DriveResult, Poll
 from ingest.wire import sunspec
 from sim.bank import Bank, RegisterBank
+from tests.contracts.again import said_again
 from tests.ingest.rig import START, Rig
 
 SERIAL = "SN-40000017"
@@ -78,6 +80,7 @@ def test_every_model_is_found_at_every_base_and_read(base: int, number: int) -> 
     (poll,) = polled(device(base, meter, before=(120,)))
     assert codes(poll) == []
     assert (poll.serial, poll.voltage_v, poll.power_w) == (SERIAL, 230, 1500)
+    assert said_again(replace(Rig().meter("dds238"), model="sunspec"), poll, drivers()["sunspec"])
     assert next(r.register_wh for r in poll.reads if r.channel == Channel.IMPORT) == 602_400
 
 
