@@ -45,13 +45,17 @@ def prepare(options: Options) -> None:
     for part in PARTS:
         clock = load.Clock(load.START + timedelta(hours=load.BEFORE, minutes=2))
         with _open(options.prepared / part, clock) as store:
-            count = accounts(options, part)
-            for low in range(1, count + 1, load.SLICE):
-                high = min(low + load.SLICE, count + 1)
-                store.write(Priority.BATCH, partial(load.found, low=low, high=high))
-            _accept(store, count, 0, load.BEFORE + 1)
-            asyncio.run(_engine(store, clock).rate())
-            store.lake.seal(clock.now())
+            rated(store, clock, accounts(options, part))
+
+
+def rated(store: Store, clock: load.Clock, count: int) -> None:
+    """Found so many accounts, and rate everything up to now."""
+    for low in range(1, count + 1, load.SLICE):
+        high = min(low + load.SLICE, count + 1)
+        store.write(Priority.BATCH, partial(load.found, low=low, high=high))
+    _accept(store, count, 0, load.BEFORE + 1)
+    asyncio.run(_engine(store, clock).rate())
+    store.lake.seal(clock.now())
 
 
 def _open(home: Path, clock: load.Clock) -> Store:

@@ -72,7 +72,9 @@ def meter(number: int) -> str:
 def found(unit: Unit, low: int, high: int) -> None:
     """Customers, meters, relays and money of accounts ``low`` to ``high`` - 1."""
     since, numbers = START - timedelta(days=40), range(low, high)
-    unit.put_all([MeterPoint(n, meter(n), f"G{n // 500}", "dlms_generic", "dlms", "", "", 1, n) for n in numbers])
+    unit.put_all(
+        [MeterPoint(n, meter(n), f"S{n}", "dlms_generic", "dlms", f"G{n // 500}", "", 4059, n) for n in numbers]
+    )
     unit.put_all(
         [
             Account(
