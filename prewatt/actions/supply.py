@@ -4,6 +4,7 @@ Nobody switches past the guards: a wish makes the engine decide now; its word, w
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from control import assemble, guards, reconnect, visits
@@ -113,8 +114,9 @@ def _false(held: tuple[Guard, ...]) -> str:
 
 
 async def explain(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The last decision on an account with its guards, derived anew."""
-    return shell.store.read(lambda reader: explained_in(reader, str(args["account"]), None))
+    """The last decision on an account, of all or up to ``at`` (UTC), with its guards, derived anew."""
+    at = datetime.fromisoformat(str(args["at"])) if args.get("at") else None
+    return shell.store.read(lambda reader: explained_in(reader, str(args["account"]), at))
 
 
 ACTIONS = {

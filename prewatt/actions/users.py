@@ -25,6 +25,12 @@ def _known(people: People, name: str) -> User:
     return found
 
 
+def _not_oneself(shell: Shell, name: str) -> None:
+    """Nobody raises, or loses, their own rights: another admin, or the home's command line, does."""
+    if name == shell.actor:
+        raise Usage("nobody changes their own roles or rights", attempt="ask another admin; /password is for your own")
+
+
 async def _audit(shell: Shell, what: str, name: str, body: Mapping[str, Any]) -> None:
     def work(unit: Unit) -> None:
         unit.audit(shell.actor, what, name, dict(body), shell.clock.now())
@@ -36,6 +42,7 @@ async def add(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     """A new user, or other roles for one who is there; their sessions end."""
     people, name, roles = _people(shell), named(str(args["name"])), roles_of(list(args["roles"]))
     known = people.everybody().get(name)
+    _not_oneself(shell, name)
     if known is None and not args.get("password"):
         raise Usage(f"no user {name!r}", attempt="prewatt users add")
     if known is not None and args.get("password"):
@@ -52,6 +59,7 @@ async def password(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     """Another password for a user who lost theirs; they must change it when they log in."""
     people, name = _people(shell), str(args["name"])
     known = _known(people, name)
+    _not_oneself(shell, name)
     await _audit(shell, "user.password", name, {})
     people.put(replace(known, password=str(args["password"]), generation=known.generation + 1, must_change=True))
     return _told(people, name)
@@ -61,6 +69,7 @@ async def disable(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     """Let a user in no more, or again; their sessions end at once."""
     people, name, off = _people(shell), str(args["name"]), bool(args.get("disabled", True))
     known = _known(people, name)
+    _not_oneself(shell, name)
     await _audit(shell, "user.disable" if off else "user.enable", name, {})
     people.put(replace(known, disabled=off, generation=known.generation + 1))
     return _told(people, name)

@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from prewatt.console import acts, bills, entry, pages
+from prewatt.console import acts, bills, cashbook, entry, pages, safety, staff
 from prewatt.console.lists import LISTS
 from prewatt.console.source import Source
 from prewatt.console.viewer import Console
@@ -39,17 +39,27 @@ GETS: dict[str, Endpoint] = {
     "/accounts/{account}/balance.csv": pages.balance_csv,
     "/accounts/{account}/load.csv": pages.load_csv,
     "/accounts/{account}/explain": pages.explain,
+    "/accounts/{account}/balance": pages.then,
+    "/accounts/{account}/balance.json": pages.then_json,
     "/accounts/{account}/bill": bills.so_far,
     "/accounts/{account}/bill/{start}": bills.posted,
     "/stream": pages.stream,
     **{f"/{name}": pages.listing for name in LISTS},
+    "/payments": cashbook.page,
+    "/safety": safety.page,
+    "/users": staff.page,
 }
 POSTS: dict[str, Endpoint] = {
     "/language": acts.choose,
     "/theme": acts.choose,
     "/accounts/{account}/{verb}": acts.account,
     "/commands/{command}/{verb}": acts.command,
+    "/safety/{verb}": acts.safety,
+    "/payments/{verb}": acts.payment,
+    "/users/{verb}": acts.user,
 }
+RIGHTS_OF: dict[Endpoint, str] = {staff.page: "users.add"}
+"""Pages that not everybody may look at."""
 LOGIN: dict[tuple[str, str], Endpoint] = {
     ("GET", "/login"): entry.show,
     ("POST", "/login"): entry.enter,
@@ -112,9 +122,9 @@ def wants(method: str, work: Endpoint, params: Mapping[str, Any]) -> tuple[str, 
     if work is acts.choose:
         return entry.OPEN, "act"
     if method == "POST":
-        act = acts.ACTS.get(("account" if work is acts.account else "command", str(params.get("verb", ""))))
+        act = acts.ACTS.get((acts.KINDS[work], str(params.get("verb", ""))))
         return (act.action if act is not None else LOOK), "act"
-    return LOOK, "stream" if work is pages.stream else "look"
+    return RIGHTS_OF.get(work, LOOK), "stream" if work is pages.stream else "look"
 
 
 def endpoints() -> list[tuple[str, str, str]]:
@@ -122,7 +132,7 @@ def endpoints() -> list[tuple[str, str, str]]:
     rows = [(how, path, *wants(how, work, {})[:1]) for (how, path), work in LOGIN.items()]
     rows += [("GET", path, *wants("GET", work, {})[:1]) for path, work in GETS.items()]
     for path, work in POSTS.items():
-        verbs = [verb for kind, verb in acts.ACTS if f"/{kind}s/" in path]
+        verbs = [verb for kind, verb in acts.ACTS if kind == acts.KINDS.get(work)]
         for verb in verbs or [""]:
             rows.append(("POST", path.replace("{verb}", verb), wants("POST", work, {"verb": verb})[0]))
     return rows

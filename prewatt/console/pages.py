@@ -5,23 +5,28 @@ import io
 import json
 from calendar import timegm
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from control.tiles import TILES
 from prewatt.console import account, board, lists, live
-from prewatt.console.viewer import HEADERS, Console, refusal
+from prewatt.console.viewer import HEADERS, MESSAGE_LIMIT, Console, refusal
 from prewatt.console.views import AccountPage, AttentionRow
 from prewatt.console.words import sign
-from prewatt.errors import translate
+from prewatt.errors import Usage, translate
+from prewatt.listing import balance_row
+from prewatt.output import plain
+from storage import asof
+from storage.asof import Balance
+from storage.keptbooks import KeptBooks
 from tariff import money
 
 PART = "x-part"
-MESSAGE_LIMIT = 300
 
 
 async def first(console: Console, request: Request) -> Response:
@@ -105,22 +110,81 @@ def dear(view: AccountPage) -> list[str]:
 
 
 async def explain(console: Console, request: Request) -> Response:
-    """The last decision on the account, its guards and its inputs."""
+    """The last decision on the account, of all or up to a time, its guards and its inputs."""
     view = await _view(console, request)
     if isinstance(view, Response):
         return view
     found: Mapping[str, Any] = {}
     message = ""
     try:
-        found = await console.source.do("explain", {"account": view.account}, console.who(request).name)
+        at = _at(console, request)
+        asked = {"account": view.account, **({"at": at.isoformat()} if at is not None else {})}
+        found = await console.source.do("explain", asked, console.who(request).name)
     except Exception as error:
         known = translate(error)
         if known is None:
             raise
         message = known.what
     inputs = json.dumps(found.get("inputs", {}), ensure_ascii=False, indent=2, sort_keys=True)
-    values = {"a": view, "found": found, "inputs": inputs, "message": message}
+    values = {"a": view, "found": found, "inputs": inputs, "message": message, "at": _asked(request)}
     return console.draw(request, "explain.html", view.frame, "account", **values)
+
+
+async def then(console: Console, request: Request) -> Response:
+    """What the account had at a time: posted, accrued, available."""
+    view = await _view(console, request)
+    if isinstance(view, Response):
+        return view
+    values: dict[str, Any] = {"a": view, "at": _asked(request), "found": None, "message": ""}
+    try:
+        values["found"] = await _balance(console, request, view.account)
+    except Exception as error:
+        known = translate(error)
+        if known is None:
+            raise
+        values["message"] = known.what
+    return console.draw(request, "then.html", view.frame, "account", **values)
+
+
+async def then_json(console: Console, request: Request) -> Response:
+    """The same for scripts, as the command line's ``balance --at`` tells it; ``at`` is needed."""
+    name = request.path_params["account"]
+    try:
+        found = await _balance(console, request, name)
+    except Exception as error:
+        known = translate(error)
+        if known is None:
+            raise
+        return JSONResponse({"error": known.what}, 400, headers=HEADERS)
+    if found is None:
+        return JSONResponse({"error": f"no account {name}, or no time: ?at=2026-03-02T08:00:00Z"}, 404, headers=HEADERS)
+    return JSONResponse({"schema": "prewatt.balance/1", **plain(balance_row(found))}, headers=HEADERS)
+
+
+async def _balance(console: Console, request: Request, account: str) -> Balance | None:
+    at = _at(console, request)
+    if at is None:
+        return None
+    source = console.source
+    kept = KeptBooks(source.store, source.books, source.series)
+    key = ("balance", account, at)
+    return await console.watch.once(key, lambda: asof.balance(source.store, kept, account, at))
+
+
+def _asked(request: Request) -> str:
+    return request.query_params.get("at", "")[:40]
+
+
+def _at(console: Console, request: Request) -> datetime | None:
+    """The time that a page is asked for as naive UTC; one without an offset is the site's own."""
+    text = _asked(request)
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise Usage(f"{text!r} is no time", attempt="2026-03-02T08:00") from None
+    return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(console.source.zone))).astimezone(UTC).replace(tzinfo=None)
 
 
 async def balance_csv(console: Console, request: Request) -> Response:

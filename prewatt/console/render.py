@@ -1,7 +1,7 @@
 """Views in, HTML out: the template environment and the few drawings (sparks, strips, tier ladder) that pages need."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -11,12 +11,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from prewatt.console.views import ICONS, AccountPage, EventLine, GatewayStrip, TierMeter
 from prewatt.console.words import Words, sign
+from prewatt.roles import LOOK
 
 LADDER_WIDTH = 280
 MENU = (
-    ("operate", ("board", "accounts", "approvals", "commands", "orders", "outages")),
+    ("operate", ("board", "accounts", "approvals", "commands", "orders", "outages", "safety")),
     ("money", ("payments", "notices")),
+    ("house", ("users",)),
 )
+ASKS = {"users": "users.add"}
+"""Pages of the menu that not everybody may look at, and the right that they ask for."""
 COUNTED = ("approvals", "orders")
 EVENT_ICONS = {
     "rated": "zap",
@@ -41,6 +45,12 @@ class LadderStep:
     tier: int
     price: str
     limit: int | None
+
+
+def menu(can: Callable[[str], bool]) -> list[tuple[str, list[str]]]:
+    """The menu of somebody whose rights ``can`` tells."""
+    groups = [(group, [key for key in keys if can(ASKS.get(key, LOOK))]) for group, keys in MENU]
+    return [(group, keys) for group, keys in groups if keys]
 
 
 def spark_points(values: Sequence[int]) -> str:
@@ -148,7 +158,7 @@ def environment() -> Environment:
     drawings = (spark_points, strip_class, strip_words, ladder, ladder_mark, tier_words, balance_words, load_words)
     env.globals.update({drawing.__name__: drawing for drawing in drawings})
     env.globals.update(
-        icons=ICONS, menu=MENU, counted=COUNTED, chart_words=chart_words, event_icon=event_icon, sign=sign
+        icons=ICONS, menu=menu, counted=COUNTED, chart_words=chart_words, event_icon=event_icon, sign=sign
     )
     return env
 

@@ -32,6 +32,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+MESSAGE_LIMIT = 300
 COOKIE_AGE_S = 365 * 86400
 THEMES = ("light", "dark")
 STALE_FORM = "refused: the form is stale; try: load the page again"

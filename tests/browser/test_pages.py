@@ -45,7 +45,8 @@ def test_pages_are_clean_small_and_reachable(
     one = account(serving, "pending")
     browser.ask("open", page, url=base, lang=lang, theme=theme)
     paths = ["", f"accounts/{one}", f"accounts/{one}/explain"]
-    paths += ["accounts", "payments", "commands"] if (lang, theme) in LOOKS[:2] else []
+    more = ["accounts", "payments", "commands", "safety", "users", f"accounts/{one}/balance?at=2026-03-10T08:00"]
+    paths += more if (lang, theme) in LOOKS[:2] else []
     for path in paths:
         assert browser.ask("go", page, url=base + path) == 200
         seen = browser.ask("seen", page)
@@ -63,7 +64,16 @@ def test_a_phone_never_scrolls_sideways(browser: Browser, serving: Serving, page
     base = serving.address
     browser.ask("open", page, url=base, lang=lang, theme="light", width=390, height=844)
     one = account(serving, "warning")
-    for path in ("", f"accounts/{one}", f"accounts/{one}/explain", "accounts", "orders", "notices"):
+    for path in (
+        "",
+        f"accounts/{one}",
+        f"accounts/{one}/explain",
+        "accounts",
+        "orders",
+        "notices",
+        "payments",
+        "users",
+    ):
         browser.ask("go", page, url=base + path)
         assert browser.ask("run", page, code="document.documentElement.scrollWidth") <= 390, path
 
@@ -134,6 +144,14 @@ def test_language_and_theme_are_kept(browser: Browser, serving: Serving, page: s
     browser.ask("click", page, at="button[name=theme]")
     browser.ask("until", page, code="document.documentElement.dataset.theme === 'dark'")
     assert browser.ask("run", page, code="location.search") == "?state=warning"
+
+
+def test_the_kill_switch_is_pulled_without_a_mouse(browser: Browser, serving: Serving, page: str) -> None:
+    browser.ask("open", page, url=f"{serving.address}safety", lang="en", theme="light")
+    browser.ask("run", page, code="document.querySelector('main summary').focus(); true")
+    browser.ask("press", page, keys=["Enter", "Tab", *"drill", "Enter"])
+    browser.ask("until", page, code="!!document.querySelector('.message')")
+    assert "pulled: nothing is cut" in browser.ask("run", page, code="document.querySelector('main').innerText")
 
 
 @pytest.mark.kill

@@ -105,7 +105,11 @@ def test_every_button_has_a_right_that_exists_and_every_right_an_action() -> Non
     assert set(RIGHTS) - {LOOK} <= set(actions())
     assert all(roles and roles <= EVERYBODY for roles in RIGHTS.values())
     assert RIGHTS["accounts.disconnect"].isdisjoint(RIGHTS["commands.approve"])
-    assert not may(EVERYBODY, "users.add") and not may(EVERYBODY, "nothing")
+    assert RIGHTS["kill.reset"] == RIGHTS["breaker.release"] == RIGHTS["breaker.drop"] == frozenset({"approver"})
+    assert {right for right in RIGHTS if may({"admin"}, right)} == {
+        LOOK, "explain", "users.add", "users.password", "users.disable"
+    }  # fmt: skip
+    assert not may(EVERYBODY, "nothing")
 
 
 def test_a_page_shows_only_the_buttons_of_the_role(lived: Lived, people: People) -> None:
