@@ -56,7 +56,7 @@ class Pacing:
     window_s: int = 0
     deadline_s: float = 60.0
     turn_s: float = 120.0  # a serial line of 32 meters takes most of a minute, with some time-outs two
-    batch: int = 32
+    batch: int = 64
     backfill_calls: int = 8
     backfill_every: timedelta = timedelta(minutes=5)
     backfill_rest: timedelta = timedelta(minutes=30)
@@ -362,17 +362,20 @@ class Poller:
         if now - self._filled_at.get(gateway, EPOCH) < self._pacing.backfill_every:
             return
         self._filled_at[gateway] = now
+        asked: list[tuple[MeterPoint, datetime, datetime, Poll]] = []
         for point, start, end in self._missing(gateway, now)[: self._pacing.backfill_calls]:
             if not self.quarantine.allows(point.meter, now):
                 continue
             poll = await self._guarded(point, lambda p=point, s=start, e=end: link.profile(p, s, e))  # type: ignore[misc]
             await self._report(report, poll.findings)
-            new = await self._accept(gateway, poll.reads, report) if poll.reads else 0
-            report.backfilled += new
-            if not new:
-                self._resting[point.meter_id, start] = now + self._rest(poll, now - end)
+            asked.append((point, start, end, poll))
             if any(finding.code == "unreachable" for finding in poll.findings):
-                return
+                break
+        if reads := [read for *_, poll in asked for read in poll.reads]:
+            report.backfilled += await self._accept(gateway, reads, report)
+        for point, start, end, poll in asked:
+            if self._gaps.gaps(point.meter_id, start, end) == [(start, end)]:  # nothing of it came
+                self._resting[point.meter_id, start] = now + self._rest(poll, now - end)
 
     def _rest(self, poll: Poll, age: timedelta) -> timedelta:
         """How long a gap is left alone that gave nothing and ended ``age`` ago."""
