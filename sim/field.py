@@ -21,7 +21,7 @@ from typing import Any
 from ingest import drivers
 from ingest.model import ModbusDriver
 from ingest.ports import Clock
-from ingest.records import RelayState
+from ingest.records import Channel, Flag, MeterRead, RelayState
 from sim.clock import TestClock
 from sim.concentrator import Concentrator
 from sim.customers import load_of, mix
@@ -45,6 +45,14 @@ def metals(town: Town) -> dict[str, SimMeter]:
         )
         for site in town.sites
     }
+
+
+def displays(town: Town, meters: Mapping[str, SimMeter]) -> list[MeterRead]:
+    """What each display said when it was hung, of those that were hung in the town's first hour."""
+    return [
+        MeterRead(point.meter_id, Channel.IMPORT, town.start, meters[point.meter].first_wh, Flag.MANUAL)
+        for point in (site.point for site in town.sites if site.install.start == town.start)
+    ]
 
 
 def devices(town: Town, meters: Mapping[str, SimMeter], clock: Clock) -> dict[str, Device]:

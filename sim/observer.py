@@ -69,27 +69,24 @@ class Observer:
         if span is not None and span.paid is None:
             span.paid = at
 
-    def look(self, below: Callable[[], Mapping[str, bool]]) -> None:
-        """Take in what relays did since the last look; ``below`` tells which accounts are below their threshold now."""
+    def look(self, below: Callable[[str], bool]) -> None:
+        """Take in what relays did since the last look; ``below``: is an account below its threshold now?"""
         for meter in sorted(self.meters):
             self.look_at(meter, below)
 
-    def look_at(self, meter: str, below: Callable[[], Mapping[str, bool]]) -> None:
+    def look_at(self, meter: str, below: Callable[[str], bool]) -> None:
         """Take in what one relay did since the last look."""
-        changes = self.meters[meter].relay_changes
+        changes, account = self.meters[meter].relay_changes, self.accounts[meter]
         for at, state, _ in changes[self._seen.get(meter, 0) :]:
-            known = below() if state is RelayState.OPEN else {}
-            self._changed(self.accounts[meter], at, state, known)
+            self._changed(account, at, state, state is RelayState.OPEN and below(account))
         self._seen[meter] = len(changes)
 
-    def _changed(self, account: str, at: datetime, state: RelayState, below: Mapping[str, bool]) -> None:
+    def _changed(self, account: str, at: datetime, state: RelayState, below: bool) -> None:
         if state is RelayState.OPEN and account not in self._open:
             self.opens += 1
             paid = self._paid.get(account)
             raced = paid is not None and at - HARD_LIMIT < paid <= at
-            span = Span(
-                account, at, justified=raced or below.get(account, False), paid=paid if raced else None, raced=raced
-            )
+            span = Span(account, at, justified=raced or below, paid=paid if raced else None, raced=raced)
             self._open[account] = span
             self.spans.append(span)
         elif state is RelayState.CLOSED and account in self._open:

@@ -97,7 +97,7 @@ async def _live(world: World, days: int, progress: Callable[[int, int], None]) -
     world.set_faults(False)
     await world.clock.sleep(SETTLE.total_seconds())
     _check(world, broken)
-    world.observer.look(world.below)
+    world.observer.look(world.is_below)
     await world.shut()
     return _figures(world, days, dark_with_faults, broken)
 

@@ -33,7 +33,7 @@ from sim import wiring
 from sim.auditor import Auditor
 from sim.customers import mix
 from sim.faults import FaultPlan
-from sim.field import devices, metals
+from sim.field import devices, displays, metals
 from sim.loop import DeviceClock, VirtualClock, VirtualLoop
 from sim.meters import SimMeter
 from sim.network import NetworkFaults, SimNetwork
@@ -41,8 +41,10 @@ from sim.observer import Observer
 from sim.people import Crew, Down, Operator, Payers
 from sim.sms import SimSms
 from sim.town import Town
-from storage.records import Account, Payment, TableSpec
+from storage.inbox import ReadInbox
+from storage.records import Account, AccountState, Payment, TableSpec
 from storage.store import Store
+from storage.unit import Reader
 from storage.writer import Priority
 from tariff import book as books
 
@@ -199,7 +201,7 @@ class World:
     # ---- before the first hour
 
     async def found(self) -> None:
-        """Write master data and take everybody's opening payment."""
+        """Write master data, what each display said when it was hung, and take everybody's opening payment."""
         store = self._open()
 
         def rows(unit: Any) -> None:
@@ -214,6 +216,7 @@ class World:
                     )
 
         store.write(Priority.BATCH, rows)
+        await ReadInbox(store).accept("hung", "1", displays(self.town, self.meters), self.town.start)
         for site in self.town.sites:
             await self.pay(self._opening(site.account, site.opening_micro))
 
@@ -250,7 +253,6 @@ class World:
         """Which accounts are below their disconnection balance by what is committed; empty while the engine is down."""
         if self.store is None:
             return {}
-        from storage.records import AccountState
 
         def look(reader: Any) -> dict[str, bool]:
             table = reader.tables.of(AccountState).spec.name
@@ -262,6 +264,18 @@ class World:
                 line = self.policies[site.account.klass].disconnection_balance_micro
                 found[name] = balances.get(f"customer:{name}", 0) - owed.get(name, 0) < line
             return found
+
+        return self.store.read(look)
+
+    def is_below(self, account: str) -> bool:
+        """``below`` of one account."""
+        if self.store is None:
+            return False
+        line = self.policies[self._accounts[account].klass].disconnection_balance_micro
+
+        def look(reader: Reader) -> bool:
+            state = reader.get(AccountState, account) or AccountState(account)
+            return reader.balance(f"customer:{account}") - state.accrued_micro < line
 
         return self.store.read(look)
 
@@ -281,7 +295,7 @@ class World:
         self.loop.create_task(self._crashes())
         for meter, metal in self.meters.items():
             metal.jams = self._jams
-            metal.changed = partial(self.observer.look_at, meter, self.below)
+            metal.changed = partial(self.observer.look_at, meter, self.is_below)
 
     def set_faults(self, on: bool) -> None:
         """Switch every fault on or off."""

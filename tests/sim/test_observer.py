@@ -20,11 +20,11 @@ def world() -> tuple[SimMeter, Observer]:
 def test_payment_to_power_is_measured_at_the_relay() -> None:
     meter, seen = world()
     meter.switch(RelayState.OPEN, T + H, "c")
-    seen.look(lambda: {"A": True})
+    seen.look({"A": True}.__getitem__)
     seen.paid("A", T + 2 * H)
     assert seen.dark(T + 2 * H) == 1
     meter.switch(RelayState.CLOSED, T + 2 * H + timedelta(seconds=40), "c")
-    seen.look(lambda: {"A": False})
+    seen.look({"A": False}.__getitem__)
     assert seen.reconnects_s() == [40]
     assert seen.dark(T + 3 * H) == 0
     assert seen.wrongly_off_h(T + 9 * H) == 0
@@ -34,14 +34,14 @@ def test_payment_to_power_is_measured_at_the_relay() -> None:
 def test_an_opening_above_the_threshold_is_wrong_from_its_first_second() -> None:
     meter, seen = world()
     meter.switch(RelayState.OPEN, T, "bug")
-    seen.look(lambda: {"A": False})
+    seen.look({"A": False}.__getitem__)
     assert seen.wrongly_off_h(T + 3 * H) == pytest.approx(3)
 
 
 def test_a_paid_customer_in_the_dark_counts_after_the_hard_limit_and_silence_is_a_breach() -> None:
     meter, seen = world()
     meter.switch(RelayState.OPEN, T, "c")
-    seen.look(lambda: {"A": True})
+    seen.look({"A": True}.__getitem__)
     seen.paid("A", T + H)
     end = T + 4 * H
     assert seen.wrongly_off_h(end) == pytest.approx(2)
@@ -54,9 +54,9 @@ def test_an_opening_that_races_a_payment_is_paid_from_the_payment() -> None:
     meter, seen = world()
     seen.paid("A", T)
     meter.switch(RelayState.OPEN, T + timedelta(seconds=2), "c")
-    seen.look(lambda: {"A": False})
+    seen.look({"A": False}.__getitem__)
     meter.switch(RelayState.CLOSED, T + timedelta(seconds=30), "c")
-    seen.look(lambda: {"A": False})
+    seen.look({"A": False}.__getitem__)
     assert (seen.reconnects_s(), seen.raced()) == ([30], 1)
     assert seen.wrongly_off_h(T + H) == 0
 
@@ -65,7 +65,7 @@ def test_an_opening_is_judged_when_it_happens_and_not_after_the_payment_that_fol
     """Looked at every fifteen seconds, an opening just before a payment had seemed one of an account in credit."""
     meter, seen = world()
     below = {"A": True}
-    meter.changed = lambda: seen.look_at("M", lambda: below)
+    meter.changed = lambda: seen.look_at("M", below.__getitem__)
     meter.switch(RelayState.OPEN, T, "c")
     below["A"] = False
     seen.paid("A", T + timedelta(seconds=3))
