@@ -3,8 +3,8 @@
 Load: ``--rows`` accounts (the goal speaks of 100,000) with a meter each, polled, rated and decided on every hour; one
 in ``DARK`` is cut off for want of money. The daemon is the real one: its web server on loopback, its store, cycle,
 sweep, publishing and dispatch; only the wire is an answering one (``ANSWER_S`` a session), and an hour begins as soon
-as the last is done. ``A_SECOND`` payments a second of those who are dark come as signed webhooks at fixed times (whoever
-waits is counted from when he was due), in ``quiet`` with no cycle beside them, in ``hour`` with two.
+as the last is done. ``A_SECOND`` payments a second of those who are dark come as signed webhooks at fixed times, so
+that one that waits delays no other, in ``quiet`` with no cycle beside them, in ``hour`` with two.
 
 Told, in seconds: ``taken`` until the answer, which comes after the commit, and ``wire`` until the order is on the wire,
 both from when the payment was due; ``command`` from the commit to the wire. The bar: p99 of ``command`` under 1 s.

@@ -16,6 +16,7 @@ from control import (
     assemble,
     carry,
     handheld,
+    lookups,
     notices,
     outagedesk,
     passes,
@@ -55,7 +56,7 @@ from storage.gaps import Gaps
 from storage.inbox import ReadInbox
 from storage.rater import Rater, RateReport
 from storage.rawlog import RawLog
-from storage.records import Install, Payment
+from storage.records import Payment
 from storage.store import Store
 from storage.unit import Unit
 from storage.writer import Priority
@@ -140,10 +141,7 @@ class Engine:
     async def collect(self, now: datetime | None = None, *, whole: bool = False) -> CycleReport:
         """Poll who is due, commit reads, visits and relay evidence; ``whole`` waits for slow gateways too."""
         self._poller.links = self.links
-        self._poller.points = self.store.read(lambda reader: reader.find(MeterPoint, order="meter_id"))
-        self._accounts = self.store.read(
-            lambda reader: {row.meter: row.account for row in reader.find(Install, end__null=True, order="start")}
-        )
+        self._poller.points, self._accounts = await self._offload(lambda: self.store.read(lookups.metered))
         report = await self._poller.cycle(now or self.now(), whole=whole)
         await self._keep_visits()
         await self.rawlog.flush(self.now())

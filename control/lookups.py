@@ -1,12 +1,13 @@
-"""A snapshot and accounts go in; their sealed forecasts, their notices and their money come out, by account."""
+"""A snapshot and accounts go in; their sealed forecasts, their notices, money and meters come out, by account."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from control import pricebasis
 from control.records import Notice, SealedForecast
+from ingest.records import MeterPoint
 from storage import ledger
-from storage.records import AccountState
+from storage.records import AccountState, Install
 from storage.unit import Reader
 
 SEALED_AGO = timedelta(hours=72)  # G6
@@ -56,3 +57,10 @@ def balances(reader: Reader, names: list[str]) -> dict[str, int]:
     """What stands on each account in the ledger, in micro-units; without a posting it is missing."""
     found = ledger.balances_of(reader.connection, [f"customer:{name}" for name in names])
     return {name.removeprefix("customer:"): amount for name, amount in found.items()}
+
+
+def metered(reader: Reader) -> tuple[list[MeterPoint], dict[str, str]]:
+    """Every meter, and the account at which each stands."""
+    table = reader.tables.of(Install).spec.name
+    stands = reader.connection.execute(f'SELECT meter, account FROM "{table}" WHERE "end" IS NULL ORDER BY "start"')
+    return reader.find(MeterPoint, order="meter_id"), dict(stands.fetchall())
