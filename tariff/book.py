@@ -18,6 +18,7 @@ from tariff import money, spelling
 from tariff.components import kinds
 from tariff.components.energy import Energy
 from tariff.components.free_kwh import FreeKwh
+from tariff.components.net_metering import NetMetering
 from tariff.components.percent import Percent
 from tariff.errors import BookError
 from tariff.late_fee import LateFeeRule
@@ -78,6 +79,14 @@ def _book(root: Section, text: str, name: str, series: Callable[[str], bytes] | 
             raise BookError(root.file, later.line, f"version {later.label} does not start after {earlier.label}")
     if len({version.gas is None for version in versions}) > 1:
         root.fail("version", "some versions convert gas and some do not", "give every version its [version.gas]")
+    change = root.text("price_change", "timestamp", choices=PRICE_CHANGES)
+    netted = [spec.id for version in versions for spec in version.components if isinstance(spec, NetMetering)]
+    if netted and change == "average_per_day" and len(versions) > 1:
+        root.fail(
+            "price_change",
+            f"component {netted[0]!r} nets the hours of each version, and price_change = {change!r} knows no hours",
+            'price_change = "timestamp", or a book of one version',
+        )
     source = root.child("source")
     attributes = root.child("attributes")
     total_decimals = root.integer("total_decimals", 0, high=6) if root.has("total_decimals") else None
@@ -97,7 +106,7 @@ def _book(root: Section, text: str, name: str, series: Callable[[str], bytes] | 
         path=root.file,
         attributes={key: str(value) for key, value in (attributes.table if attributes else {}).items()},
         warnings=(),
-        price_change=root.text("price_change", "timestamp", choices=PRICE_CHANGES),
+        price_change=change,
         cycle_months=_cycle_months(root),
         cycle_first=root.integer("cycle_first", 1, low=1, high=12),
     )

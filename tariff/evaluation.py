@@ -154,9 +154,10 @@ def _energy(plan: Plan, state: State, ident: str, slots: Slots | None) -> list[L
     used = np.unique(plan.calendar.version).tolist()
     for line, amount in zip(found, line_amounts(plan, found), strict=True):
         label, versions = plan.book.versions[line.version].label, covered(used, plan.book, ident, line.version)
-        result.append(
-            Line(ident, label, versions, line.period, line.tier, line.wh, 3, "kWh", tuple(line.price), amount)
-        )
+        where = label, versions, line.period, line.tier
+        own = Line(ident, *where, line.wh, 3, "kWh", tuple(line.price), amount)
+        own.exact, own.exact_scale = line.exact, plan.scale
+        result.append(own)
     return result + (deferred(plan, state, ident, slots) if slots is not None else [])
 
 

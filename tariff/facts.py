@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ class Line:
     """One line of n bills: ``amount_micro`` is rounded; ``quantity`` / 10**``quantity_scale`` is in ``unit``.
 
     ``versions`` are the indexes of the book's versions that the line covers. ``included_micro`` is a tax that the
-    amounts of the lines above hold already.
+    amounts of the lines above hold already. Of energy, ``exact`` / 10**``exact_scale`` is the charge before rounding.
     """
 
     id: str
@@ -34,6 +35,20 @@ class Line:
     price: tuple[str, ...]
     amount_micro: Ints
     included_micro: Ints | None = None
+    exact: Ints | None = None
+    exact_scale: int = 0
+
+    def worth(self, wh: Ints) -> Ints:
+        """[n] currency, as Fractions, of ``wh`` of the line's energy: at its price, or the mean of several.
+
+        Several it has at prices by slot, and where spans of a class ladder reach different classes.
+        """
+        found: Ints = np.full(len(wh), Fraction(0), object)
+        for row, taken in enumerate(wh):
+            if taken and self.exact is not None:
+                found[row] = Fraction(self.exact[row]) * Fraction(taken) / Fraction(self.quantity[row])
+        worth: Ints = found / 10**self.exact_scale
+        return worth
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ Ints = NDArray[Any]
 class EnergyLine:
     """One version x period x tier of a component: Wh and exact charge (at the plan's scale) of n bills.
 
+    ``price`` is "" where the kWh of the line have several.
     Values are integers, or Fractions where tiers are shared pro rata.
     """
 
@@ -45,8 +46,10 @@ def energy_lines(plan: Plan, state: State, component: str) -> list[EnergyLine]:
             found[key] = piece
             continue
         line = found[key]
-        used = piece.wh != 0
-        line.price = [new if use else old for new, old, use in zip(piece.price, line.price, used, strict=True)]
+        line.price = [
+            (old if old == new or not more else new if not some else "")
+            for new, old, more, some in zip(piece.price, line.price, piece.wh != 0, line.wh != 0, strict=True)
+        ]
         line.wh, line.exact = line.wh + piece.wh, line.exact + piece.exact
     order = {key: place for place, key in enumerate(found)}
     first = {key[:2]: order[key] for key in reversed(found)}

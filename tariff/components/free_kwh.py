@@ -51,34 +51,28 @@ def price(spec: FreeKwh, facts: Facts) -> list[Line]:
     """One line: minus the price of the free kWh, never more than was used."""
     given: Any = np.zeros(facts.n, object)
     used: Any = np.zeros(facts.n, object)
-    scale = 0
-    for _, free, prices, scale in _walk(spec, facts):  # noqa: B007
-        given, used = given + free * prices, used + free
-    amount = facts.micro(-given, 10 ** (scale + 3))
-    return [facts.line(spec, amount, (used, 3, "kWh"), spec.price)]
+    for _, free, worth in _walk(spec, facts):
+        given, used = given + worth, used + free
+    return [facts.line(spec, facts.micro(-given, 1), (used, 3, "kWh"), spec.price)]
 
 
 def inputs(spec: FreeKwh, facts: Facts) -> Iterator[Input]:
     """The lines that are given back, lowest tier first: kWh of each, and their price."""
     if spec.attribute:
         yield attribute(facts, spec.attribute)
-    for line, free, prices, scale in _walk(spec, facts):
+    for line, free, worth in _walk(spec, facts):
         if free[0]:
-            exact = Fraction(-int(free[0]) * int(prices[0]), 10 ** (scale + 3))
-            note = f"{described(line)} at {money.text(int(prices[0]), scale)}"
-            yield Input("free", money.text(int(free[0]), 3), "kWh", note=note, exact=exact)
+            yield Input("free", money.text(int(free[0]), 3), "kWh", note=described(line), exact=-worth[0])
 
 
-def _walk(spec: FreeKwh, facts: Facts) -> Iterator[tuple[Line, Ints, Ints, int]]:
-    """Each line from the lowest tier on: [n] free Wh of it, [n] their prices, and the prices' scale."""
+def _walk(spec: FreeKwh, facts: Facts) -> Iterator[tuple[Line, Ints, Ints]]:
+    """Each line from the lowest tier on: [n] free Wh of it, and what they are worth as Fractions of currency."""
     entitled = not spec.attribute or facts.attributes.get(spec.attribute, "") == spec.equals
     lines = [line for line in facts.lines if line.id == spec.of and set(line.versions) <= set(facts.part.versions)]
     lines.sort(key=lambda line: line.tier or 0)
     allowed = money.divide(money.scaled(spec.kwh, 3) * facts.part.whole, facts.part.total)
     left: Ints = np.full(facts.n, allowed if entitled else 0, object)
-    scale = max([money.scale_of(text) for line in lines for text in line.price] + [money.scale_of(spec.price), 0])
     for line in lines:
         free = np.minimum(left, np.maximum(line.quantity.astype(object), 0))
-        prices = [money.scaled(spec.price or text or "0", scale) for text in line.price]
         left = left - free
-        yield line, free, np.array(prices, object), scale
+        yield line, free, free * (Fraction(spec.price) / 1000) if spec.price else line.worth(free)

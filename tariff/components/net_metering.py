@@ -1,8 +1,9 @@
 """Net metering: export takes back the bill's own kWh, what is left over is banked as kWh for the next bills.
 
 ``of`` names the energy component (of what is imported). ``by = "period"`` nets each window with its own export and
-bank, ``by = "total"`` the whole; the credit walks the component's lines from the highest tier down, at their prices,
-and never goes below nothing. Banked kWh expire (``expires_months``, ``expires_on``), at price ``payout`` if any.
+bank, ``by = "total"`` the whole; the credit walks the component's lines from the highest tier down, at their prices (at
+the mean of a line whose kWh have several), and never goes below nothing. Banked kWh expire (``expires_months``,
+``expires_on``), at price ``payout`` if any.
 """
 
 from collections.abc import Iterator
@@ -134,11 +135,7 @@ def _credits(spec: NetMetering, facts: Facts, lines: list[Line], wh: Ints) -> li
         left = left - back
         if not back.any():
             continue
-        if any(not text for text in line.price):
-            raise RatingError(f"component {spec.id}: kWh at a dynamic price have no tier to be taken back from")
-        scale = max(money.scale_of(text) for text in line.price)
-        prices = np.array([money.scaled(text, scale) for text in line.price], object)
-        credit = facts.line(spec, facts.micro(-back * prices, 10 ** (scale + 3)), (back, 3, "kWh"))
+        credit = facts.line(spec, facts.micro(-line.worth(back), 1), (back, 3, "kWh"))
         credit.version, credit.versions = line.version, line.versions
         credit.period, credit.tier, credit.price = line.period, line.tier, line.price
         found.append(credit)

@@ -3,11 +3,14 @@
 Lots are kept by the month (counted since year 0) of the bill that banked them: Wh of net metering, or currency.
 """
 
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tests.exact.energy import UNITS, units
 from tests.exact.numbers import rounded
+from tests.exact.periods import Span
+from tests.exact.periods import period as period_of
 
 if TYPE_CHECKING:
     from tests.exact.kinds import Found
@@ -39,15 +42,44 @@ def expire(lots: Lots, spec: Table, bill: "Bill") -> Fraction:
     return sum((lots.pop(month) for month in old), Fraction(0))
 
 
+def ended(lots: Lots, spec: Table, bill: "Bill") -> Fraction:
+    """What was at its end in an earlier bill, which had no such component, goes first; how much that is."""
+    old = [
+        month for month in lots if month < bill.month and any(_ends(month, spec, one) for one in _between(month, bill))
+    ]
+    return sum((lots.pop(month) for month in old), Fraction(0))
+
+
+def _between(month: int, bill: "Bill") -> list[Span]:
+    """The billing periods from a lot's own to the one before this bill."""
+    found: list[Span] = []
+    at = datetime(month // 12, month % 12 + 1, 28)
+    while True:
+        span = period_of(at, bill.frame.book)
+        if span[0] >= bill.frame.local[0]:
+            return found
+        found.append(span)
+        at = span[1]
+
+
+def _ends(month: int, spec: Table, span: Span) -> bool:
+    """Whether a lot is at its end in the bill of a period."""
+    days = [span[0] + timedelta(days=day) for day in range(1, (span[1] - span[0]).days + 1)]
+    if "expires_on" in spec:
+        return spec["expires_on"] in [f"{day:%m-%d}" for day in days]
+    return bool(span[0].year * 12 + span[0].month - 1 - month >= spec["expires_months"])
+
+
 def credit_bank(bill: "Bill", spec: Table, part: "Part", result: "Result") -> "Found":
     """The named lines together are never below zero: what they would be is banked and pays for them later."""
     lots = bill.left.setdefault(spec["id"], {})
+    gone = ended(lots, spec, bill)
     whole = rounded(bill.base(spec, part, result), bill.decimals, bill.mode)
     paid = take(lots, max(whole, Fraction(0)))
     surplus = max(-whole, Fraction(0))
     put(lots, bill, surplus)
     found = [bill.entry(surplus - paid)]
-    gone = expire(lots, spec, bill)
+    gone += expire(lots, spec, bill)
     percent = Fraction(spec.get("payout_percent", "0"))
     if bill.closing and gone and percent:
         found.append(bill.entry(-gone * percent / 100, period="payout", quantity=gone))
@@ -64,6 +96,7 @@ def net_metering(bill: "Bill", spec: Table, part: "Part", result: "Result") -> "
     gone = Fraction(0)
     for label in dict.fromkeys([*(label for _, label in bill.seen[spec["of"]]), *kept]):
         lots = bill.left.setdefault(f"{spec['id']}/{label}", {})
+        gone += ended(lots, spec, bill)
         for versions in groups:
             labels = [one for index, one in bill.seen[spec["of"]] if index == versions[0]]
             if label in labels:
@@ -102,6 +135,6 @@ def _taken_back(bill: "Bill", own: list["Key"], left: Fraction, versions: list[i
         back = min(left, max(result.quantity[key] * 1000, Fraction(0)))
         left -= back
         if back:
-            amount = -back * units(result.price[key]) / UNITS
+            amount = -back * result.mean(key) / 1000
             found.append(bill.entry(amount, period=key[2], tier=key[3], quantity=back / 1000, of=(key[1], versions)))
     return found

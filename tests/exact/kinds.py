@@ -175,7 +175,8 @@ def free_kwh(bill: "Bill", spec: Table, part: "Part", result: "Result") -> Found
     lines = [key for key in result.quantity if key[0] == spec["of"] and set(result.covers[key]) <= set(part.versions)]
     for key in sorted(lines, key=lambda key: key[3] or 0):
         free = min(left, max(result.quantity[key], Fraction(0)))
-        given += free * Fraction(spec.get("price") or result.price[key])
+        if free:
+            given += free * (Fraction(spec["price"]) if "price" in spec else result.mean(key))
         used, left = used + free, left - free
     return [Entry(-given, quantity=used)]
 

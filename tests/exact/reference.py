@@ -46,6 +46,11 @@ class Result:
     included: dict[Key, Fraction] = field(default_factory=dict)
     total: Decimal = Decimal(0)
     units: list[Number] = field(default_factory=list)  # of 10**-15
+    charge: dict[Key, Fraction] = field(default_factory=dict)  # of energy lines, before rounding
+
+    def mean(self, key: Key) -> Fraction:
+        """What a kWh of an energy line costs: its price, where it has but one."""
+        return self.charge[key] / self.quantity[key]
 
     @property
     def running(self) -> list[Fraction]:
@@ -165,7 +170,7 @@ class Bill:
             result.quantity[key] = Fraction(exact.wh[place]) / 1000
             result.price[key] = exact.price[place]
             result.covers[key] = self.group(ident, version)
-            amount = Fraction(exact.amount[place]) / UNITS
+            amount = result.charge[key] = Fraction(exact.amount[place]) / UNITS
             if self.frame.book.get("round_lines", "line") != "component":
                 result.lines[key] = self.line(amount)
                 continue

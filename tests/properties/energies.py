@@ -91,16 +91,16 @@ def stretches(pick: Choices, *, classes: bool = False) -> Table:
             found["kw"] = "kva"
         if pick.rarely(2) and not classes:
             found["round_limits"] = pick.one(ROUNDINGS)
-    if pick.rarely(3) and not classes:
-        found["adders"] = [adder(pick) for _ in range(pick.number(1, 2))]
+    if pick.rarely(3):
+        found["adders"] = [adder(pick, single=classes) for _ in range(pick.number(1, 2))]
     if pick.rarely(5):
         found["times"] = pick.one(("meters", "nobody"))
     return found
 
 
-def adder(pick: Choices) -> Table:
-    """kWh for a household's size or for a word."""
-    kwh = pick.decimal(0, 90, 1) if pick.rarely(2) else pick.rising(pick.number(1, 3), 0, 90, 1)
+def adder(pick: Choices, *, single: bool = False) -> Table:
+    """kWh for a household's size or for a word; the same for each limit where they must not cross."""
+    kwh = pick.decimal(0, 90, 1) if single or pick.rarely(2) else pick.rising(pick.number(1, 3), 0, 90, 1)
     if pick.rarely(3):
         return {"attribute": "poor", "equals": "yes", "kwh": kwh}
     found: Table = {"attribute": "household", "kwh": kwh}

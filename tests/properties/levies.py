@@ -28,7 +28,7 @@ class Room:
     minutes: int
     rising: bool = False
     single: bool = False
-    netted: bool = False  # export may be netted: no series, and nothing shared by days
+    netted: bool = False  # export may be netted: nothing is shared by days
 
 
 def money(pick: Choices) -> str:

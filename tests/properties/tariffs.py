@@ -134,8 +134,7 @@ def version(pick: Choices, start: str, shapes: list[str], room: levies.Room) -> 
         for ident, shape in zip(("energy", "rider"), shapes, strict=False)
     ]
     single = single_price(found[0])
-    netted = room.netted and nettable(found[0])
-    room = levies.Room(names, room.minutes, room.rising, single, netted)
+    room = levies.Room(names, room.minutes, room.rising, single, room.netted)
     after = levies.levies(pick, [one["id"] for one in found], room)
     known = [one["id"] for one in [*found, *after]]
     table["component"] = found + [levies.fitted(one, known, names, found[0]) for one in after]
@@ -144,13 +143,10 @@ def version(pick: Choices, start: str, shapes: list[str], room: levies.Room) -> 
 
 def single_price(energy: Table) -> bool:
     """Whether all kWh stand under one period."""
+    if "series" in energy:
+        return "bands" not in energy
     classes = energy.get("ladder", {}).get("classes", [energy])
     return all(isinstance(one.get("prices"), list) for one in classes)
-
-
-def nettable(energy: Table) -> bool:
-    """Whether export may take back the component's kWh: each has one price, whatever class the total reaches."""
-    return "series" not in energy and "classes" not in energy.get("ladder", {})
 
 
 def changed(pick: Choices, before: Table, start: str, room: levies.Room) -> Table:
@@ -163,7 +159,7 @@ def changed(pick: Choices, before: Table, start: str, room: levies.Room) -> Tabl
             table["component"].append(energies.again(pick, old, names))
         else:
             fate = pick.one(("same", "same", "other", "gone"))
-            if fate == "gone" or (old["kind"] == "net_metering" and not nettable(table["component"][0])):
+            if fate == "gone":
                 continue
             single = single_price(table["component"][0])
             own = levies.Room(names, room.minutes, room.rising, single, room.netted)

@@ -43,7 +43,7 @@ def chained(pick: Choices) -> str:
         "cycle_day": pick.one((1, 1, 10)),
         "attributes": {"kva": "2.5", "phases": "3", "demand_history_kw": "1.5"},
     }
-    shape = pick.one(("flat", "graduated", "pro_rata"))
+    shape = pick.one(("flat", "graduated", "pro_rata", "by_total"))
     first: Table = {"from": "2024-01-01", **tariffs.calendar(pick)}
     names = tariffs.periods_of(first)
     energy = energies.energy(pick, "energy", shape, names)
@@ -52,9 +52,16 @@ def chained(pick: Choices) -> str:
     rows = [energy, sold]
     for place, kind in enumerate(pick.some(KEPT, 2, 4)):
         rows.append(levies.levy(pick, f"{kind}{place}", kind, [one["id"] for one in rows], room))
-    table["version"] = [first | {"component": rows}]
-    if pick.rarely(3):
-        table["version"].append(tariffs.changed(pick, table["version"][0], "2024-04-20", room))
+    gas = tariffs.gas_of(pick) if pick.rarely(4) else {}
+    whole = first | {"component": rows} | gas
+    table["version"] = [whole]
+    if pick.rarely(3):  # for some whole bills without what banks and ratchets
+        back = pick.one(("2024-04-01", "2024-05-10", "2024-06-01"))
+        off = whole | {"from": "2024-03-01", "component": [energy, sold]}
+        table["version"] += [off, whole | {"from": back}]
+    elif pick.rarely(3):
+        later = tariffs.changed(pick, whole, "2024-04-20", room)
+        table["version"].append(later | tariffs.gas_of(pick) if gas else later)
     return document(table)
 
 

@@ -10,8 +10,8 @@ from tariff import money, statement
 from tariff.errors import BookError, RatingError
 from tariff.model import Book
 from tariff.statement import Usage
-from tests.tariff.making import ENERGY, amounts, made
-from tests.tariff.months import Month, month
+from tests.tariff.making import ENERGY, amounts, dated, made
+from tests.tariff.months import Month, busy, month
 
 Carried = dict[str, int]
 MONTHS = ("2025-01-10", "2025-02-10", "2025-03-10", "2025-04-10")
@@ -176,3 +176,61 @@ def test_a_month_before_the_book_begins_counts_for_nothing() -> None:
     book = metered(expires_months=60)
     assert statement.ladder_start(book, datetime(2020, 3, 1)) == datetime(2020, 1, 1)
     assert statement.ladder_start(book, datetime(2020, 1, 1) + timedelta(0)) == datetime(2020, 1, 1)
+
+
+def off_and_on(*rows: dict[str, Any]) -> Book:
+    """The components in January, none of them in February and March, and again from April on."""
+    return dated(("2020-01-01", [ENERGY, *rows]), ("2025-02-01", [ENERGY]), ("2025-04-01", [ENERGY, *rows]))
+
+
+@pytest.mark.parametrize(
+    ("expires", "april"),
+    [
+        ({"expires_months": 12}, {"energy": "10.00", "nm": "-5.00"}),  # January's 50 kWh have waited
+        ({"expires_months": 2}, {"energy": "10.00", "nm": "-1.50"}),  # they ended in March: paid out at 0.03
+        ({"expires_on": "03-15"}, {"energy": "10.00", "nm": "-1.50"}),
+        ({"expires_on": "04-15"}, {"energy": "10.00", "nm": "-5.00"}),
+    ],
+)
+def test_a_bank_waits_while_its_component_is_off(expires: dict[str, Any], april: dict[str, str]) -> None:
+    meter = {"id": "nm", "kind": "net_metering", "of": "energy", "by": "total", "payout": "0.03", **expires}
+    bills = chain(off_and_on(meter), [(0, 50), (10, 0), (10, 0), (100, 0)])
+    assert bills[1:] == [{"energy": "1.00"}, {"energy": "1.00"}, april]
+
+
+def test_banked_money_waits_too() -> None:
+    sold = {"id": "sold", "kind": "energy", "quantity": "export", "credit": True, "prices": ["0.20"]}
+    bank = {"id": "bank", "kind": "credit_bank", "of": ["energy", "sold"], "expires_months": 12}
+    book = dated(("2020-01-01", [ENERGY, sold, bank]), ("2025-02-01", [ENERGY]), ("2025-03-01", [ENERGY, sold, bank]))
+    bills = chain(book, [(0, 50), (10, 0), (60, 0)])
+    assert [bill.get("bank") for bill in bills] == ["10.00", None, "-6.00"]
+
+
+def test_a_ratchet_sees_the_months_before_its_component_was_off() -> None:
+    """January's kW still count in April; those of February and March were never billed as demand."""
+    power = {"id": "power", "kind": "demand", "price": "1", "ratchet_percent": "100", "ratchet_months": 6}
+    uses = {1: 80, 2: 90, 3: 90, 4: 10}
+    book, before = off_and_on(power), Carried()
+    for month_number, kwh in uses.items():
+        one = busy(book, (f"2025-{month_number:02d}-05T10:00", kwh))
+        bill = amounts(one, carried=before)
+        before = statement.after(book, (one.start, one.end), one.usage, None, before)
+        assert bill.get("power") == {1: "80.00", 4: "80.00"}.get(month_number)
+
+
+def test_export_takes_back_kwh_of_several_prices_at_their_mean() -> None:
+    """Days of a class ladder: 10 kWh at 0.10 and 30 kWh at 0.20, of which 20 come back at 0.175."""
+    classes = [{"up_to": "20", "prices": ["0.10"]}, {"prices": ["0.20"]}]
+    energy = {"id": "energy", "kind": "energy", "ladder": {"mode": "by_total", "reset": "day", "classes": classes}}
+    meter = {"id": "nm", "kind": "net_metering", "of": "energy", "by": "total", "expires_months": 12}
+    one = busy(made(energy, meter), ("2025-01-05T10:00", 10), ("2025-01-06T10:00", 30))
+    sent = busy(one.book, ("2025-01-07T10:00", 20)).usage.wh
+    assert amounts(one, export_wh=sent) == {"energy": "7.00", "nm": "-3.50"}
+    assert [line.price for line in one.bill(export_wh=sent).lines] == ["", ""]
+
+
+def test_netting_knows_no_averages() -> None:
+    meter = {"id": "nm", "kind": "net_metering", "of": "energy", "by": "total", "expires_months": 12}
+    rows = [ENERGY, meter]
+    with pytest.raises(BookError, match="'nm' nets the hours of each version"):
+        dated(("2020-01-01", rows), ("2025-02-01", rows), price_change="average_per_day")
