@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ingest.limits import CLOCK_LIMIT_S
 from ingest.records import Flag
 
 Int = npt.NDArray[np.int64]
@@ -25,7 +26,6 @@ STUCK_MS: Final = 24 * 3_600_000
 SURGE_TIMES: Final = 5
 DROP_PERCENT: Final = 10
 FEWEST_DAYS: Final = 7
-CLOCK_LIMIT_S: Final = 120
 
 
 @dataclass(frozen=True, slots=True)

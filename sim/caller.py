@@ -6,9 +6,8 @@ It dials again ``redial_s`` after a connection has ended, as terminals do, until
 import asyncio
 import contextlib
 
+from ingest.limits import READ_LIMIT
 from sim.terminal import Terminal, TerminalSession
-
-READ_LIMIT = 65536
 
 
 class Caller:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from ingest.errors import WireRefusal
-from ingest.links.dlms import CLOCK_LIMIT_S, LATE_SHARE
+from ingest.limits import CLOCK_LIMIT_S, LATE_SHARE
 from ingest.links.fenced import FencedDrives
 from ingest.links.sweep import Done, Following, Took
 from ingest.links.turns import Turns

@@ -3,9 +3,8 @@
 import asyncio
 import ssl
 
+from ingest.limits import READ_LIMIT
 from sim.ports import Device
-
-READ_LIMIT = 65536
 
 
 class Served:

@@ -18,10 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
+from ingest.limits import READ_LIMIT
 from ingest.ports import Stream, Transport
 from ingest.wire.modbus import Frame, Refusal, TcpFramer, adu, check
 
-READ_LIMIT = 65536
 _CLOSING = frozenset({"bad_answer", "bad_count"})  # refusals after which the stream is no longer trusted
 
 

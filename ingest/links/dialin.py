@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ingest.limits import READ_LIMIT
 from ingest.links.door import Door, Limits, Listener
 from ingest.ports import Clock, Stream
 from ingest.records import Finding
@@ -26,7 +27,6 @@ from ingest.wire.qgdw376 import Afn, Control, Frame, Reader, address_of, encode,
 from ingest.wire.qgdw376_items import identifier
 
 LOG = logging.getLogger(__name__)
-READ_LIMIT = 4096
 LOGIN_S = 30.0
 SILENCE_S = 900.0
 """Three missed heartbeats of the usual five minutes."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from ingest import drivers as installed
 from ingest.errors import ProfileError, WireRefusal
+from ingest.limits import CLOCK_LIMIT_S, LATE_SHARE, stored_offset
 from ingest.links.dlms_visit import DlmsVisit, Seals, Secrets
 from ingest.links.fenced import FencedDrives
 from ingest.links.wports import Concentrator
@@ -38,12 +39,9 @@ from ingest.wire.cosem import Name
 from ingest.wire.interfaces import word_of
 from ingest.wire.plaindata import like, plain
 
-CLOCK_LIMIT_S = 120
-"""A device clock further off than this flags its stamps and refuses a disconnection."""
 CLOCK_SET_LIMIT_S = 900
 """A clock further off is not set by itself: it would cross a slot's end, and a quarter of an hour is the shortest."""
 CLOCK_RIGHT_S = 3
-LATE_SHARE = 12  # a read counts for its slot's end within a twelfth of the slot (5 min of an hour)
 REMOTE_DISCONNECT, REMOTE_RECONNECT = 1, 2  # methods of class 70
 ARMING_MODES = (1, 3, 5, 6)  # control modes whose remote reconnect only arms (Blue Book, class 70)
 SAYS_NO = frozenset(
@@ -62,7 +60,6 @@ TRIES_ALONE = 2
 """More attempts at a read whose connection broke, without other devices beside it."""
 _LOOK = (Quantity.IMPORT, Quantity.EXPORT, Quantity.POWER, Quantity.VOLTAGE)
 _CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT))
-_OFFSET_LIMIT_S = 32_767  # the lake keeps offsets as int16
 T = TypeVar("T")
 Work = Callable[[DlmsVisit], Awaitable[tuple[MeterRead, ...]]]
 Visited = tuple[DlmsVisit, tuple[MeterRead, ...], WireRefusal | None]
@@ -332,8 +329,7 @@ def clock_flags(visit: DlmsVisit, *, stamps: bool = False) -> Flag:
 
 
 def _read(visit: DlmsVisit, channel: Channel, end: datetime, register_wh: int, flags: Flag) -> MeterRead:
-    offset_s = max(-_OFFSET_LIMIT_S, min(_OFFSET_LIMIT_S, visit.offset_s or 0))
-    return MeterRead(visit.point.meter_id, channel, end, register_wh, int(flags), offset_s)
+    return MeterRead(visit.point.meter_id, channel, end, register_wh, int(flags), stored_offset(visit.offset_s))
 
 
 class DlmsSwitch:

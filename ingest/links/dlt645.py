@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ingest import drivers as installed
 from ingest.errors import ProfileError, WireRefusal
+from ingest.limits import CLOCK_LIMIT_S, LATE_SHARE, stored_offset
 from ingest.links.dlt645_visit import Dlt645Visit
 from ingest.links.fenced import FencedDrives
 from ingest.links.line import Line
@@ -35,9 +36,6 @@ from ingest.registerwatch import RegisterWatch
 from ingest.wire import dlt645
 from ingest.wire.dlt645 import Order
 
-CLOCK_LIMIT_S = 120
-"""A meter's clock further off than this flags its reads and refuses a disconnection, whose expiry it would misjudge."""
-LATE_SHARE = 12
 STEP_WH = 10
 SAYS_NO = frozenset({"bad_password", "refused", "other", "no_data"})
 _CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT))
@@ -177,7 +175,7 @@ class Dlt645Link:
             value = visit.values.get(quantity)
             if value is not None and (believed := await self._believed(visit, quantity, channel, value)) is not None:
                 register_wh, suspect = believed
-                offset_s = max(-32_767, min(32_767, visit.offset_s or 0))
+                offset_s = stored_offset(visit.offset_s)
                 reads.append(
                     MeterRead(visit.point.meter_id, channel, slot_end, register_wh, int(flags | suspect), offset_s)
                 )

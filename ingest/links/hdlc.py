@@ -8,12 +8,12 @@ do something twice; the link above keeps its own time-out for the whole answer.
 import asyncio
 from collections.abc import Callable
 
+from ingest.limits import READ_LIMIT
 from ingest.ports import Stream, Transport
 from ingest.wire import hdlc
 from ingest.wire.hdlc_link import HdlcLink, Limits, Phase
 from ingest.wire.wrapper import HEADER, encode
 
-READ_LIMIT = 4096
 TRIES = 3
 LinkMaker = Callable[[int, int], HdlcLink]
 

@@ -8,12 +8,12 @@ import asyncio
 import contextlib
 from collections import Counter
 
+from ingest.limits import READ_LIMIT
 from ingest.ports import Stream, Transport
 from ingest.wire import dlt645
 from ingest.wire.modbus import Refusal
 from ingest.wire.sift import Sifter
 
-READ_LIMIT = 4096
 DRAIN_S = 0.3
 """Silence that a reopened line must have kept: what a serial server still held of an older answer is out by then."""
 MOST_DRAINS = 20

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from ingest import drivers as installed
 from ingest.errors import ProfileError, WireRefusal
+from ingest.limits import LATE_SHARE
 from ingest.links.connection import Connection
 from ingest.links.fenced import FencedDrives
 from ingest.links.rtuline import RtuConnection
@@ -41,7 +42,6 @@ from ingest.wire.modbus import Refusal
 from ingest.wire.registers import step
 from ingest.wire.sunspec import Place
 
-LATE_SHARE = 12  # a read counts for its slot's end within a twelfth of the slot (5 min of an hour)
 _IMPORT, _POWER, _VOLTAGE, _RELAY = Quantity.IMPORT, Quantity.POWER, Quantity.VOLTAGE, Quantity.RELAY
 _poll, _read = maker(Poll), maker(MeterRead)
 _CHANNELS = ((Quantity.IMPORT, Channel.IMPORT), (Quantity.EXPORT, Channel.EXPORT))

@@ -16,6 +16,7 @@ from ingest import drivers as installed
 from ingest.errors import ProfileError
 from ingest.framed import Frame, look_at_telegram
 from ingest.heard import numbers_of, telegram_registers
+from ingest.limits import CLOCK_LIMIT_S, LATE_SHARE, READ_LIMIT, stored_offset
 from ingest.model import Driver, P1Driver
 from ingest.ports import Clock, Stream, Transport
 from ingest.records import (
@@ -34,10 +35,6 @@ from ingest.records import (
 from ingest.registerwatch import RegisterWatch
 from ingest.wire import p1
 from ingest.wire.sift import Sifter
-
-READ_LIMIT = 4096
-CLOCK_LIMIT_S = 120
-LATE_SHARE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +160,7 @@ class P1Link:
                 findings.append(self._finding(point, verdict, f"{amount} Wh: kept as suspect, confirm on site"))
             self._watch.believe(point, channel, amount, at)
             marks = int(flags | (Flag.SUSPECT if verdict else Flag.NONE))
-            offset = max(-32_767, min(32_767, offset_s or 0))
+            offset = stored_offset(offset_s)
             reads.append(MeterRead(point.meter_id, channel, slot_end, amount, marks, offset))
         power, volts = known.get("1.0.1.7.0.255"), known.get("1.0.32.7.0.255")
         return Poll(

@@ -19,6 +19,7 @@ from ingest.errors import ProfileError
 from ingest.framed import Frame
 from ingest.frames import FrameReader
 from ingest.heard import numbers_of, registers_of
+from ingest.limits import CLOCK_LIMIT_S, LATE_SHARE, READ_LIMIT
 from ingest.links.door import Door, Limits, Listener
 from ingest.model import Driver
 from ingest.plan import slot_floor
@@ -43,18 +44,15 @@ from ingest.wire.ciphering import Keys
 from ingest.wire.cosem import When
 from ingest.wire.pushes import time_in
 
-READ_LIMIT = 4096
 SILENCE_S = 7_200.0
 """A caller that pushes nothing for two hours is gone."""
 HELD = 30
 """Pushes of one meter: a day of hourly registers, and some."""
 MOST_METERS = 5_000
 EARLY_S = 90
-LATE_SHARE = 12
 LATE_PUSH_S = 600
 """A push that comes later after its own time was held back on its way, or its meter's clock is slow."""
 FRESH_S = 300
-CLOCK_LIMIT_S = 120
 ANY_ZONE_S = 14 * 3600 + CLOCK_LIMIT_S
 """A clock that names no deviation is ahead only where it is so in every zone; the meter's own zone decides later."""
 

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 from ingest import drivers as installed
 from ingest.errors import ProfileError, WireRefusal
+from ingest.limits import CLOCK_LIMIT_S, LATE_SHARE, stored_offset
 from ingest.links.dialin import DialIn, Session
 from ingest.links.fenced import FencedDrives
-from ingest.links.qgdw376_switch import CLOCK_LIMIT_S, Secrets, TerminalSwitch
+from ingest.links.qgdw376_switch import Secrets, TerminalSwitch
 from ingest.links.qgdw376_visit import TerminalVisit
 from ingest.links.turns import Turns
 from ingest.model import Driver
@@ -38,7 +39,6 @@ from ingest.wire import qgdw376_orders as orders
 from ingest.wire.modbus import Refusal
 from ingest.wire.qgdw376_orders import Order
 
-LATE_SHARE = 12
 EARLY_S = 90
 MOST_DAYS = 31
 """Daily freezes that one call asks for."""
@@ -227,7 +227,7 @@ class TerminalLink:
             if believed is not None:
                 value, suspect = believed
                 marks = int(flags | late | suspect)
-                offset_s = max(-32_767, min(32_767, visit.offset_s or 0))
+                offset_s = stored_offset(visit.offset_s)
                 reads.append(MeterRead(visit.point.meter_id, channel, slot_end, value, marks, offset_s))
         return tuple(reads)
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from ingest.errors import WireRefusal
+from ingest.limits import CLOCK_LIMIT_S
 from ingest.links.qgdw376_visit import TerminalVisit
 from ingest.records import Drive, RelayState
 from ingest.wire import qgdw376_orders as orders
@@ -15,8 +16,6 @@ from ingest.wire.modbus import Refusal
 from ingest.wire.qgdw376 import PASSWORD, Afn, Control, Tag
 from ingest.wire.qgdw376_orders import Order
 
-CLOCK_LIMIT_S = 120
-"""A terminal's clock further off than this flags its reads and refuses orders, whose time tag it would misjudge."""
 Secrets = Callable[[str], bytes | None]
 Reach = Callable[[], Awaitable[TerminalVisit | Refusal]]
 

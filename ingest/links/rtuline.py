@@ -12,11 +12,11 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 
+from ingest.limits import READ_LIMIT
 from ingest.ports import Stream, Transport
 from ingest.wire.modbus import Frame, Refusal, check
 from ingest.wire.rtu import RtuReader, answer_length, request_adu
 
-READ_LIMIT = 4096
 OWED_S = 10.0
 """Longer than any device or serial server was seen to hold an answer back."""
 

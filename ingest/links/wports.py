@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ingest.errors import LinkClosed, WireRefusal
+from ingest.limits import READ_LIMIT
 from ingest.ports import Stream, Transport
 from ingest.wire.dialogue import Answer, Dialogue, State
 from ingest.wire.security import Security
 from ingest.wire.wrapper import Reader, encode
 
-READ_LIMIT = 65536
 Outcome = Answer | bytes | WireRefusal | TimeoutError
 """What waiting for a device ends with; bytes: they must be sent to it first."""
 
