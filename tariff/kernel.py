@@ -5,7 +5,8 @@ a position on the ladder and the Wh of every line. With M_k(x) = max(x, limit_k)
 is M_k(end) - M_k(begin), whichever way the position went, so sums over a run telescope and any split of the slots gives
 the same integers. Inside a run the charge grows by sum_k (p_k - p_(k-1)) (M_k(position) - M_k(begin)).
 
-Where no energy is negative a position only rises: then every run has one price, but the few that pass a limit.
+Where no energy is negative a position only rises, and in a few days nearly every account stays in the tier in which it
+began: all are priced so, and what the few that pass a limit took above it is added.
 
 Inside, a row is a slot and a column an account: what is taken by slot or by run is copied in whole rows. int64 wraps
 modulo 2**64, so terms on the way may pass its bound; the compiler proves that what is read out fits.
@@ -13,7 +14,7 @@ modulo 2**64, so terms on the way may pass its bound; the compiler proves that w
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise, starmap
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -24,8 +25,8 @@ from tariff.streams import Stream
 
 Ints = NDArray[Any]
 FLOOR = None  # the lower edge of the first tier: no position is below it
-LONGEST = 24  # slots of a run at most, so that little is looked at where one passes a limit
-KEPT = 64  # cuts: the blocks of one batch share theirs
+KEPT = 1024  # cuts: the blocks of one batch share theirs
+WIDE = 256  # accounts from which it is faster to add row to row: a cumulative sum waits for each sum to be stored
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,21 +35,25 @@ class Cut:
 
     ``edges`` [R+1] are the first slot of every run and the one after the last, ``span`` the first slot of the ladder
     span that each lies in. ``of_slot`` [m] is the run of each slot. ``steps`` [K, R, 1] are p_0 and the price rises,
-    ``limits`` [K-1, R, 1], ``prices`` [K, R, 1]. ``by_cell`` sorts the runs by cell; those of ``cells`` begin at
-    ``first_of_cell`` of it.
+    ``limits`` [K-1, R, 1]. ``by_cell`` sorts the runs by cell; those of ``cells`` [C] begin at ``first_of_cell`` of it.
+    ``prices`` [C, K] and ``first_lines`` [C] are those of the cells, ``slots_of`` the slots of each, ``cell_of`` [m] is
+    the cell of each slot.
     """
 
     fresh: bool  # the first slot begins a ladder span
-    even: bool  # one ladder span, one set of limits: a run ends where the next begins, at the same M_k
+    even: bool  # one ladder span, one set of limits that do not fall, plain integers
     edges: Ints
     span: Ints
     of_slot: Ints
-    prices: Ints
     steps: Ints
     limits: Ints
     by_cell: Ints
     cells: Ints
     first_of_cell: Ints
+    prices: Ints
+    first_lines: Ints
+    slots_of: tuple[Ints, ...]
+    cell_of: Ints
 
 
 @lru_cache(maxsize=KEPT)
@@ -56,8 +61,7 @@ def cut(stream: Stream, low: int, high: int, last_reset: int | None, dtype: Any)
     """The runs inside [low, high) of the stream's own slots; ``last_reset`` is the span of the slot before."""
     begin = int(np.searchsorted(stream.runs, low, side="right")) - 1
     end = int(np.searchsorted(stream.runs, high, side="left"))
-    coarse = np.append(np.maximum(stream.runs[begin:end], low), high).tolist()
-    rows = np.array([at for pair in pairwise(coarse) for at in range(*pair, LONGEST)])
+    rows = np.maximum(stream.runs[begin:end], low)
     spans = np.concatenate([[0], np.flatnonzero(np.diff(stream.reset[low:high])) + 1])
     edges = np.append(rows, high) - low
     cell = stream.cell[rows]
@@ -65,18 +69,23 @@ def cut(stream: Stream, low: int, high: int, last_reset: int | None, dtype: Any)
     cells, first_of_cell = np.unique(cell[by_cell], return_index=True)
     prices = stream.prices[cell].T.astype(dtype)[:, :, None]
     limits = stream.limits[:, rows].astype(dtype)[:, :, None]
+    cell_of = np.searchsorted(cells, stream.cell[low:high])
+    same = dtype == np.int64 and len(spans) == 1 and bool((limits == limits[:, :1]).all())
     return Cut(
         fresh=fresh(stream, low, last_reset),
-        even=len(spans) == 1 and bool((limits == limits[:, :1]).all()),
+        even=same and bool((np.diff(limits, axis=0) >= 0).all()),
         edges=edges,
         span=spans[np.searchsorted(spans, edges[:-1], side="right") - 1],
         of_slot=np.repeat(np.arange(len(rows)), np.diff(edges)),
-        prices=prices,
         steps=np.concatenate([prices[:1], prices[1:] - prices[:-1]]),
         limits=limits,
         by_cell=by_cell,
         cells=cells,
         first_of_cell=first_of_cell,
+        prices=stream.prices[cells],
+        first_lines=cells * stream.prices.shape[1],
+        slots_of=tuple(np.flatnonzero(cell_of == cell) for cell in range(len(cells))),
+        cell_of=cell_of,
     )
 
 
@@ -120,7 +129,15 @@ class Walk:
     begin: Ints
     end: Ints
     over: Ints
-    rises: bool  # no energy is negative
+
+
+def summed(rows: Ints) -> Ints:
+    """The rows, each with all before it added, in place."""
+    if rows.shape[1] < WIDE:
+        return np.cumsum(rows, axis=0, out=rows)
+    for before, row in pairwise(rows):
+        np.add(before, row, out=row)
+    return rows
 
 
 def totals(wh: Ints, room: Room) -> Ints:
@@ -128,7 +145,8 @@ def totals(wh: Ints, room: Room) -> Ints:
     n, m = wh.shape
     total = room.array("total", (m + 1, n), wh.dtype)
     total[0] = 0
-    np.cumsum(wh.T, axis=0, out=total[1:])
+    total[1:] = wh.T
+    summed(total[1:])
     return total
 
 
@@ -159,22 +177,17 @@ def boundaries(runs: Cut, total: Ints, start: Ints, room: Room) -> tuple[Ints, I
     return at[:-1] + offset, at[1:] + offset
 
 
-def walk(runs: Cut, wh: Ints, start: Ints, room: Room, *, rises: bool) -> Walk:
+def walk(runs: Cut, wh: Ints, start: Ints, room: Room) -> Walk:
     """The block's way through the runs; ``start`` [n] is where the first slot begins, ``wh`` is [n, m]."""
     total = totals(wh, room)
     begin, end = boundaries(runs, total, start, room)
     over = room.array("over", (len(runs.steps), *end.shape), end.dtype)
     np.subtract(end, begin, out=over[0])
-    low = room.array("low", (len(end) + 1, end.shape[1]), end.dtype)
+    low = room.array("low", end.shape, end.dtype)
     for beyond, limit in zip(over[1:], runs.limits, strict=True):
-        if runs.even:
-            np.maximum(begin, limit, out=low[:-1])
-            np.maximum(end[-1], limit[0], out=low[-1])
-            np.subtract(low[1:], low[:-1], out=beyond)
-        else:
-            np.maximum(end, limit, out=beyond)
-            beyond -= np.maximum(begin, limit, out=low[:-1])
-    return Walk(runs, total, begin, end, over, rises)
+        np.maximum(end, limit, out=beyond)
+        beyond -= np.maximum(begin, limit, out=low)
+    return Walk(runs, total, begin, end, over)
 
 
 def line_energy(way: Walk, quantity: Ints, room: Room) -> None:
@@ -211,14 +224,6 @@ def one(stream: Stream, slot: int, start: Ints, wh: Ints, quantity: Ints) -> tup
 
 def running(way: Walk, base: Ints, out: Ints, room: Room) -> None:
     """Fill ``out`` [m, n] with the exact charge up to each slot, at the plan's scale; ``base`` [n] is what it was."""
-    if way.rises:
-        _rising(way, base, out, room)
-    else:
-        _moving(way, base, out, room)
-
-
-def _moving(way: Walk, base: Ints, out: Ints, room: Room) -> None:
-    """``running``, whichever way the position goes."""
     runs, total = way.runs, way.total
     before = np.concatenate([base[None], (way.over[:, :-1] * runs.steps[:, :-1]).sum(axis=0)]).cumsum(axis=0)
     position = room.rows("spread", way.begin - total[runs.edges[:-1]], runs.of_slot)
@@ -234,46 +239,52 @@ def _moving(way: Walk, base: Ints, out: Ints, room: Room) -> None:
     out += room.rows("spread", before, runs.of_slot)
 
 
-def _rising(way: Walk, base: Ints, out: Ints, room: Room) -> None:
-    """``running`` where no energy is negative: one price a run, corrected in the slots of runs that pass a limit."""
-    runs, total, shape = way.runs, way.total, way.begin.shape
-    price = room.array("price", shape, total.dtype)
-    price[:] = runs.prices[0]
-    passed = []
-    for limit, dearer in zip(runs.limits, runs.prices[1:], strict=True):
-        beyond = way.begin >= limit
-        np.copyto(price, dearer, where=beyond)
-        passed.append(np.flatnonzero((way.end > limit) > beyond))
-    before = room.array("before", (shape[0] + 1, shape[1]), total.dtype)
-    before[0] = base
-    np.multiply(way.over[0], price, out=before[1:])
-    for tier, where in enumerate(passed, start=1):
-        before[1:].reshape(-1)[where] += way.over[tier].reshape(-1)[where] * runs.steps[tier, where // shape[1], 0]
-    np.cumsum(before, axis=0, out=before)
-    low = room.rows("low", total, runs.edges[:-1])
-    low *= price
-    before[:-1] -= low
-    np.multiply(room.rows("spread", price, runs.of_slot), total[1:], out=out)
-    out += room.rows("spread", before, runs.of_slot)
-    if any(where.size for where in passed):
-        _pass(way, passed, out)
+def climb(runs: Cut, wh: Ints, start: Ints, quantity: Ints, room: Room, charge: tuple[Ints, Ints] | None) -> Ints:
+    """[n] positions after the slots of an ``even`` cut in which no energy is negative; adds to ``quantity`` [n, C * K].
+
+    ``charge`` is the exact charge before the first slot, and where to put that up to each slot [m, n].
+    """
+    slots = wh.T
+    if not slots.flags.c_contiguous:
+        slots = room.array("slots", slots.shape, wh.dtype)
+        slots[:] = wh.T
+    limits = runs.limits[:, 0]
+    tier = (start >= limits).sum(axis=0)
+    used = _by_cell(runs, slots, room)
+    end: Ints = start + used.sum(axis=0)
+    for number in range(len(limits) + 1):
+        inside = (tier == number).astype(used.dtype)
+        for line, part in zip((runs.first_lines + number).tolist(), used, strict=True):
+            quantity[:, line] += part * inside
+    if charge is not None:
+        before, out = charge
+        prices = np.take(runs.prices, tier, axis=1, mode="clip")
+        np.take(prices, runs.cell_of, axis=0, mode="clip", out=out)
+        out *= slots
+    for number, limit in enumerate(limits[:, 0].tolist()):
+        some = np.flatnonzero((start < limit) & (end > limit))
+        if some.size:
+            above = _above(np.take(slots, some, axis=1, mode="clip"), start[some], limit)
+            lines, passed = runs.first_lines[:, None] + number, _by_cell(runs, above, room)
+            quantity[some, lines] -= passed
+            quantity[some, lines + 1] += passed
+            if charge is not None:
+                above *= (runs.prices[:, number + 1] - runs.prices[:, number])[runs.cell_of, None]
+                out[:, some] += above
+    if charge is not None:
+        out[0] += before
+        summed(out)
+    return end
 
 
-def _pass(way: Walk, passed: list[Ints], out: Ints) -> None:
-    """Add to ``out`` what the Wh above limit k cost more, in the runs ``passed[k]`` (run * n + column) that pass it."""
-    runs, total = way.runs, way.total
-    flat = np.concatenate(passed)
-    run, column = np.divmod(flat, total.shape[1])
-    tier = np.repeat(np.arange(len(passed)), [where.size for where in passed])
-    first = runs.edges[run]
-    lengths = runs.edges[run + 1] - first
-    ends = np.cumsum(lengths)
-    which = np.repeat(np.arange(len(run)), lengths)
-    slot = np.arange(len(which)) + (first - ends + lengths)[which]
-    beyond = way.begin.reshape(-1)[flat] - total[first, column] - runs.limits[tier, run, 0]
-    column = column[which]
-    over = np.maximum(total[slot + 1, column] + beyond[which], 0)
-    over *= runs.steps[tier + 1, run, 0][which]
-    edges = np.append(0, ends)[np.searchsorted(tier, np.arange(len(passed) + 1))].tolist()
-    for part in starmap(slice, pairwise(edges)):  # a run that passes two limits is there twice
-        out[slot[part], column[part]] += over[part]
+def _by_cell(runs: Cut, slots: Ints, room: Room) -> Ints:
+    """[C, n] sums of the slots of each cell."""
+    return np.stack([room.rows("cell", slots, own).sum(axis=0) for own in runs.slots_of])
+
+
+def _above(slots: Ints, start: Ints, limit: int) -> Ints:
+    """[m, n] Wh of each slot above ``limit``, of accounts that begin below it; ``slots`` are theirs and used up."""
+    slots[0] += start - limit
+    position = np.maximum(summed(slots), 0)
+    position[1:] -= position[:-1].copy()
+    return position

@@ -1,6 +1,7 @@
 """A plan, a state and energies go in, the next state and the exact running charge come out, for n accounts at once.
 
-Accounts go in blocks that fit a core's cache; inside a block each stream runs through the kernel.
+Many accounts go a few days at a time, few accounts many days: what is done at once fits a core's cache. Inside such a
+tile each stream runs through the kernel.
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,9 @@ from tariff.plan import MAX_SLOT_WH, Plan, State
 from tariff.streams import Stream
 
 Ints = NDArray[Any]
-BLOCK_WH = 3 << 15  # energies of one block: its arrays stay in a core's second-level cache
-BLOCK_ROWS = 3 << 12  # accounts of one block: an array of so many is used again, a larger one is given back and faulted
+TILE = 3 << 15  # energies of one tile: its arrays stay in a core's second-level cache
+ACROSS = 1 << 11  # accounts of one tile, where it has several slots
+BLOCK_ROWS = 3 << 12  # and of one slot: an array of so many is used again, a larger one is given back and faulted
 ARRAYS = ("position", "quantity", "dynamic", "used", "exported")
 
 
@@ -31,16 +33,17 @@ class Energy:
     given: Ints | None
     rises: bool  # none of it is negative
 
-    def rows(self, part: slice) -> "Energy":
-        """That of some accounts."""
-        return Energy(self.taken[part], None if self.given is None else self.given[part], self.rises)
+    def part(self, rows: slice, slots: slice) -> "Energy":
+        """That of some accounts in some slots."""
+        given = None if self.given is None else self.given[rows, slots]
+        return Energy(self.taken[rows, slots], given, self.rises)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lane:
-    """One stream on the slots of one call: its own slots [low, high), shared by all blocks.
+    """One stream on the slots of one tile: its own slots [low, high), shared by all accounts.
 
-    ``gone`` [k] says how many of them have gone by after each slot of the call; None where they are the call's own.
+    ``gone`` [k] says how many of them have gone by after each slot of the tile; None where they are the tile's own.
     """
 
     index: int
@@ -49,6 +52,15 @@ class _Lane:
     high: int
     last_reset: int | None
     gone: Ints | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tile:
+    """Accounts ``part`` in the slots from ``first`` on, and their energies."""
+
+    part: slice
+    first: int
+    energy: Energy
 
 
 def advance(
@@ -126,40 +138,55 @@ def _rises(values: Ints) -> bool:
 
 
 def _taken(plan: Plan, state: State, energy: Energy, result: Ints | None, room: Room, *, spent: bool) -> State:
-    """Block after block: move the state and, where it is wanted, fill the running charge ``result`` [n, k]."""
+    """Tile after tile: move the state and, where it is wanted, fill the running charge ``result`` [n, k]."""
     n, count = energy.taken.shape
-    lanes = _lanes(plan, state, energy)
-    after = _moved(state, lanes, count, spent=spent)
-    rows = min(BLOCK_ROWS, max(1, BLOCK_WH // max(1, count)))
+    wide = max(1, min(count, TILE // max(1, min(n, ACROSS))))
+    rows = min(BLOCK_ROWS, max(1, TILE // wide))
+    resets = list(state.resets)
+    times = [slice(at, min(count, at + wide)) for at in range(0, count, wide)]
+    lanes = [_lanes(plan, resets, energy, state.done, slots) for slots in times]
+    after = _moved(state, resets, count, spent=spent)
     for low in range(0, n, rows):
         part = slice(low, min(n, low + rows))
-        _block(plan, after, (lanes, room), part, energy.rows(part), None if result is None else result[part])
+        for slots, own in zip(times, lanes, strict=True):
+            tile = _Tile(part, state.done + slots.start, energy.part(part, slots))
+            charge = None
+            if result is not None:
+                before = result[part, slots.start - 1] if slots.start else _begun(plan, after, tile)
+                charge = before, result[part, slots].T
+            _block(after, own, tile, charge, room)
     return after
 
 
-def _lanes(plan: Plan, state: State, energy: Energy) -> list[_Lane]:
-    """The streams that see some of the slots; energy in a slot for which a series has no price is refused."""
+def _begun(plan: Plan, state: State, tile: _Tile) -> Ints:
+    """[n] charge of the bill before the call's first slot."""
+    return exact(plan, state, tile.part) if tile.first else np.zeros(len(tile.energy.taken), plan.dtype)
+
+
+def _lanes(plan: Plan, resets: list[int | None], energy: Energy, done: int, slots: slice) -> list[_Lane]:
+    """The streams that see some of a call's ``slots``, which begins at ``done``; ``resets`` go on to the last of them.
+
+    Energy in a slot for which a series has no price is refused.
+    """
     found = []
+    begin, end = done + slots.start, done + slots.stop
     for index, stream in enumerate(plan.streams):
-        low, high = own_slots(stream, state.done, state.done + energy.taken.shape[1])
+        low, high = own_slots(stream, begin, end)
         if low == high:
             continue
         for slot in stream.blind[(stream.blind >= low) & (stream.blind < high)].tolist():
-            if own_energy(stream, energy, slice(slot, slot + 1), state.done).any():
+            if own_energy(stream, energy, slice(slot, slot + 1), done).any():
                 raise RatingError(f"component {stream.component}: its series has no price for some of these slots")
         gone = None
         if stream.columns is not None:
-            slots = np.arange(state.done, state.done + energy.taken.shape[1])
-            gone = np.searchsorted(stream.columns[low:high], slots, side="right")
-        found.append(_Lane(index, stream, low, high, state.resets[index], gone))
+            gone = np.searchsorted(stream.columns[low:high], np.arange(begin, end), side="right")
+        found.append(_Lane(index, stream, low, high, resets[index], gone))
+        resets[index] = int(stream.reset[high - 1])
     return found
 
 
-def _moved(state: State, lanes: list[_Lane], count: int, *, spent: bool) -> State:
+def _moved(state: State, resets: list[int | None], count: int, *, spent: bool) -> State:
     """The state after ``count`` slots but for its rows: a copy's, or the given one's own arrays, still to be moved."""
-    resets = list(state.resets)
-    for lane in lanes:
-        resets[lane.index] = int(lane.stream.reset[lane.high - 1])
     arrays: list[Ints] = [getattr(state, name) for name in ARRAYS]
     if not spent:
         arrays = [array.copy(order="K") for array in arrays]
@@ -187,43 +214,36 @@ def own_energy(stream: Stream, energy: Energy, own: slice, first: int) -> Ints:
     return values[:, stream.columns[own] - first]
 
 
-def _block(
-    plan: Plan, after: State, work: tuple[list[_Lane], Room], part: slice, energy: Energy, result: Ints | None
-) -> None:
-    """Move the accounts ``part`` of ``after`` in place; fill their rows of the running charge."""
-    first = after.done - energy.taken.shape[1]
-    charge: Ints | None = None
-    if result is not None:
-        base = exact(plan, after, part) if first else np.zeros(len(energy.taken), plan.dtype)
-        charge = result.T
-    after.used[part] += _sum(energy.taken)
+def _block(after: State, lanes: list[_Lane], tile: _Tile, charge: tuple[Ints, Ints] | None, room: Room) -> None:
+    """Move the tile's accounts of ``after`` in place; ``charge``: what they were charged before it, and where to."""
+    energy = tile.energy
+    after.used[tile.part] += _sum(energy.taken)
     if energy.given is not None:
-        after.exported[part] += _sum(energy.given)
-    lanes, room = work
+        after.exported[tile.part] += _sum(energy.given)
     begun = False
     for lane in lanes:
-        own = own_energy(lane.stream, energy, slice(lane.low, lane.high), first)
+        own = own_energy(lane.stream, energy, slice(lane.low, lane.high), tile.first)
         rises = energy.rises and (lane.stream.quantity != "net" or energy.given is None)
         if charge is None:
-            _move(after, lane, part, own, room, rises=rises)
+            _move(after, lane, tile.part, own, room, rises=rises)
         elif lane.gone is None and not begun:
-            _move(after, lane, part, own, room, rises=rises, running=(base, charge))
+            _move(after, lane, tile.part, own, room, rises=rises, charge=charge)
             begun = True
         else:
             if not begun:
-                charge[:] = base
+                charge[1][:] = charge[0]
                 begun = True
-            charge += _beside(after, lane, part, own, room, rises=rises)
+            charge[1][:] += _beside(after, lane, tile.part, own, room, rises=rises)
     if charge is not None and not begun:
-        charge[:] = base
+        charge[1][:] = charge[0]
 
 
 def _beside(after: State, lane: _Lane, part: slice, wh: Ints, room: Room, *, rises: bool) -> Ints:
-    """Move one stream; what it has charged since the call's first slot after each of the call's slots [k, n]."""
+    """Move one stream; what it has charged since the tile's first slot after each of the tile's slots [k, n]."""
     n, m = wh.shape
     own = room.array("own", (m + 1, n), wh.dtype)
     own[0] = 0
-    _move(after, lane, part, wh, room, rises=rises, running=(own[0].copy(), own[1:]))
+    _move(after, lane, part, wh, room, rises=rises, charge=(own[0].copy(), own[1:]))
     return own[1:] if lane.gone is None else room.rows("beside", own, lane.gone)
 
 
@@ -241,31 +261,35 @@ def _move(
     room: Room,
     *,
     rises: bool,
-    running: tuple[Ints, Ints] | None = None,
+    charge: tuple[Ints, Ints] | None = None,
 ) -> None:
-    """One stream's own slots for the accounts ``part``; ``running``: what was charged before, and where to [m, n]."""
+    """One stream's own slots for the accounts ``part``; ``charge``: what was charged before, and where to [m, n]."""
     stream, index = lane.stream, lane.index
     lines = after.quantity[part, stream.first_line : stream.first_line + stream.prices.size]
     start = after.position[part, index]
     if kernel.fresh(stream, lane.low, lane.last_reset):
         start = np.zeros_like(start)
+    wanted = charge if stream.slot_prices is None else None
     if wh.shape[1] == 1:
         end, gained = kernel.one(stream, lane.low, start, wh[:, 0], lines)
-        if running is not None and stream.slot_prices is None:
-            np.add(running[0], gained, out=running[1][0])
+        if wanted is not None:
+            np.add(wanted[0], gained, out=wanted[1][0])
     else:
         runs = kernel.cut(stream, lane.low, lane.high, lane.last_reset, wh.dtype)
-        way = kernel.walk(runs, wh, start, room, rises=rises)
-        kernel.line_energy(way, lines, room)
-        end = way.end[-1]
-        if running is not None and stream.slot_prices is None:
-            kernel.running(way, *running, room)
+        if rises and runs.even:
+            end = kernel.climb(runs, wh, start, lines, room, wanted)
+        else:
+            way = kernel.walk(runs, wh, start, room)
+            kernel.line_energy(way, lines, room)
+            end = way.end[-1]
+            if wanted is not None:
+                kernel.running(way, *wanted, room)
     if stream.slot_prices is not None:
         gained = wh * stream.slot_prices[lane.low : lane.high].astype(wh.dtype)
         after.dynamic[part, index] += _sum(gained)
-        if running is not None:
-            gained[:, 0] += running[0]
-            np.cumsum(gained.T, axis=0, out=running[1])
+        if charge is not None:
+            gained[:, 0] += charge[0]
+            np.cumsum(gained.T, axis=0, out=charge[1])
     after.position[part, index] = end
 
 

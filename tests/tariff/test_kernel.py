@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tariff import book as books
-from tariff import calendar, lines, rating, step
+from tariff import calendar, kernel, lines, rating, step
 from tariff.errors import RatingError
 from tariff.rating import Plan, State
 from tests.cases.toml_text import document
@@ -101,9 +101,12 @@ def test_order_and_chunking_of_meters_change_nothing(text: str, seed: int, order
     wh, export = energies(seed, plan.slots)
     state, exact = rating.advance(plan, plan.zero(ACCOUNTS), 0, wh, export)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(step, "BLOCK_WH", block)
+        patch.setattr(step, "TILE", block)
+        patch.setattr(step, "ACROSS", 1 + block % 2)
         patch.setattr(step, "BLOCK_ROWS", 1 + block % 3)
-        other, shuffled = rating.advance(plan, plan.zero(ACCOUNTS), 0, wh[order], export[order])
+        patch.setattr(kernel, "WIDE", 1 + block % 4)
+        by_slot = np.asfortranarray(wh[order])
+        other, shuffled = rating.advance(plan, plan.zero(ACCOUNTS), 0, by_slot, export[order])
     assert (shuffled == exact[order]).all()
     assert (other.quantity == state.quantity[order]).all()
 
