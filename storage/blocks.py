@@ -24,7 +24,8 @@ from storage.usage import Bool, Energies, Grid, Int, ms_of
 if TYPE_CHECKING:
     from storage.store import Store
 
-BLOCK_ROWS = 3 << 15  # rows of one block: what is read and made of it stays in a core's second-level cache
+BLOCK_ROWS = 3 << 15  # rows that are read at once: they stay in a core's second-level cache
+ABREAST = 15  # as many such parts make one block, so that what is done slot by slot is done for many meters
 COLUMNS = ("meter_id", "end", "energy_wh")
 CHANNEL, FLAGS, MINUTES = "channel", "flags", "minutes"
 
@@ -45,7 +46,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """``wh`` [n, slots] of the whole ``meters`` [n], by number; ``odd`` are those of which something else is told."""
+    """``wh`` [n, slots] of the whole ``meters`` [n], by number; ``odd`` are those of which something else is told.
+
+    Those of a stream lie slot by slot, as the kernel takes them.
+    """
 
     meters: Int
     wh: Int
@@ -53,7 +57,44 @@ class Block:
 
 
 def stream(path: Path, grid: Grid) -> Iterator[Block]:
-    """All meters of one file in its order, a few at a time, each with every slot of ``grid`` or named as odd."""
+    """All meters of one file in its order, some at a time, each with every slot of ``grid`` or named as odd."""
+    most = ABREAST * max(1, BLOCK_ROWS // grid.count)
+    gathered = _Gathered(grid.count, most)
+    for part in _parts(path, grid):
+        if gathered.meters and gathered.count + part.meters.size > most:
+            yield gathered.block()
+            gathered = _Gathered(grid.count, most)
+        gathered.add(part)
+    if gathered.meters:
+        yield gathered.block()
+
+
+class _Gathered:
+    """Parts of a file on their way to one block of at most ``most`` meters, or of the one part that has more."""
+
+    def __init__(self, slots: int, most: int) -> None:
+        self.meters: list[Int] = []
+        self.odd: list[int] = []
+        self.count = 0
+        self._wh = np.empty((slots, most), np.int64)
+
+    def add(self, part: Block) -> None:
+        """Copy its energies while they lie in the cache."""
+        after = self.count + part.meters.size
+        if after > self._wh.shape[1]:
+            self._wh = np.empty((len(self._wh), after), np.int64)
+        self._wh[:, self.count : after] = part.wh.T
+        self.count = after
+        self.meters.append(part.meters)
+        self.odd += part.odd
+
+    def block(self) -> Block:
+        """All of them."""
+        return Block(np.concatenate(self.meters), self._wh[:, : self.count].T, self.odd)
+
+
+def _parts(path: Path, grid: Grid) -> Iterator[Block]:
+    """As ``stream``, as many meters as are read at once."""
     held: Rows | None = None
     for rows in read(path, grid, batch=max(1, BLOCK_ROWS // grid.count) * grid.count):
         if held is not None:
