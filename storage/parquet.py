@@ -71,9 +71,12 @@ def _write(path: Path, source: Dataset, table: pa.Table) -> None:
     delta = encodings(source.schema)
     words = [n for n in source.schema.names if n not in delta]
     metadata = {"prewatt.dataset": source.name, "prewatt.version": str(LAKE_VERSION)}
+    schema = pa.schema(
+        [field.with_nullable(bool(table.column(field.name).null_count)) for field in table.schema], metadata
+    )  # what has no null needs no mark for each value that it is none: a third less to do for every reader
     sorting = [pq.SortingColumn(source.schema.get_field_index(k)) for k in source.key]
     pq.write_table(
-        table.replace_schema_metadata(metadata),
+        pa.Table.from_arrays(table.columns, schema=schema),
         path,
         row_group_size=ROW_GROUP,
         compression="zstd",
@@ -122,4 +125,4 @@ def read(path: Path, *, columns: Sequence[str] | None = None, filters: pc.Expres
         table = pq.ParquetFile(path).read(columns=columns)
     else:
         table = pq.read_table(path, columns=columns, filters=filters, partitioning=None)
-    return table.replace_schema_metadata(None)
+    return pa.Table.from_arrays(table.columns, schema=pa.schema([field.with_nullable(True) for field in table.schema]))
