@@ -6,7 +6,7 @@ A limit that is no whole number of Wh after scaling is rounded half-up to the Wh
 from collections.abc import Mapping
 
 from tariff import money
-from tariff.components.energy import Adder, Ladder, Limits
+from tariff.components.energy import BY_DAYS, Adder, Ladder, Limits
 from tariff.errors import RatingError
 
 WH_SCALE = 3  # kWh with three places are Wh
@@ -23,9 +23,17 @@ def select(ladder: Ladder, month: int, period: str) -> tuple[str, ...]:
 
 
 def in_wh(
-    ladder: Ladder, values: tuple[str, ...], *, days: tuple[int, int], attributes: Mapping[str, str]
+    ladder: Ladder,
+    values: tuple[str, ...],
+    *,
+    days: tuple[int, int],
+    attributes: Mapping[str, str],
+    share: tuple[int, int] = (1, 1),
 ) -> tuple[int, ...]:
-    """Limits in Wh. ``days`` is the exact number of days of the span as (numerator, denominator)."""
+    """Limits in Wh. ``days`` is the exact number of days of the span as (numerator, denominator).
+
+    ``share`` of the bill's days are those for which limits hold that are not stretched by days.
+    """
     scale = max([WH_SCALE, *(money.scale_of(value) for value in values)])
     scaled = [money.scaled(value, scale) for value in values]
     up, down = _factor(ladder, days, attributes)
@@ -41,6 +49,8 @@ def in_wh(
     if ladder.times:
         up, scale = money.exact(_number(attributes, ladder.times, "1"))
         limits = [money.divide(limit * up, 10**scale) for limit in limits]
+    if ladder.unit not in BY_DAYS:
+        limits = [money.divide(limit * share[0], share[1]) for limit in limits]
     if limits != sorted(limits):
         shown = ", ".join(money.text(limit, WH_SCALE) for limit in limits)
         raise RatingError(f"the ladder's limits fall for this account: {shown} kWh; correct its adders")

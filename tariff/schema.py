@@ -7,7 +7,10 @@ Kinds of third parties may have any keys.
 from collections.abc import Mapping
 from typing import Any
 
+from tariff import banks
+from tariff.components.demand import LIMIT_UNITS, MAX_MONTHS
 from tariff.components.energy import ALLOCATIONS, LIMIT_ROUNDINGS, MODES, RESETS, UNITS
+from tariff.components.net_metering import BY
 from tariff.model import PRICE_CHANGES
 from tariff.money import ROUNDINGS
 from tariff.supply import PARTIAL
@@ -86,6 +89,7 @@ ADDER = _table(
     "attribute",
     "kwh",
 )
+PART = _one_of(PARTIAL)
 CLASS = _table({"up_to": NUMBER, "limits": NUMBERS, "prices": PRICES, "price": NUMBER, "volume": FLAG})
 LADDER = _table(
     {
@@ -100,11 +104,12 @@ LADDER = _table(
         "adders": _list(ADDER),
         "times": TEXT,
         "classes": _list(CLASS),
+        "partial": _one_of(("days", "full")),
     },
     "reset",
 )
 BY_TOTAL = _list(_table({"up_to": NUMBER, "amount": NUMBER}, "amount"))
-EXPIRES: Mapping[str, Schema] = {"expires_months": _whole(0, 120), "expires_on": DAY}
+EXPIRES: Mapping[str, Schema] = {"expires_months": _whole(1, banks.MAX_MONTHS), "expires_on": DAY}
 
 COMPONENT: Mapping[str, Schema] = {"id": TEXT, "kind": TEXT, "when": WHEN}
 # Keys of each kind beside id, kind and when.
@@ -124,15 +129,15 @@ KINDS: Mapping[str, tuple[Mapping[str, Schema], tuple[str, ...]]] = {
         },
         (),
     ),
-    "fixed": ({"amount": NUMBER, "per": TEXT, "by_total": BY_TOTAL, "class_by": TEXT, "partial": _one_of(PARTIAL)}, ()),
+    "fixed": ({"amount": NUMBER, "per": TEXT, "by_total": BY_TOTAL, "class_by": TEXT, "partial": PART}, ()),
     "percent": ({"percent": NUMBER, "of": OF, "included": FLAG}, ("percent",)),
-    "minimum": ({"amount": NUMBER, "per": TEXT, "of": OF, "partial": _one_of(PARTIAL)}, ("amount",)),
+    "minimum": ({"amount": NUMBER, "per": TEXT, "of": OF, "partial": PART}, ("amount",)),
     "demand": (
         {
             "price": NUMBER,
             "prices": NUMBERS,
             "limits": NUMBERS,
-            "limit_unit": TEXT,
+            "limit_unit": _one_of(LIMIT_UNITS),
             "periods": PERIODS,
             "window_min": _whole(0, 1440),
             "sliding": FLAG,
@@ -142,18 +147,22 @@ KINDS: Mapping[str, tuple[Mapping[str, Schema], tuple[str, ...]]] = {
             "round_kw": _whole(0, 6),
             "rounding_kw": _one_of(ROUNDINGS),
             "ratchet_percent": NUMBER,
-            "ratchet_months": _whole(0, 120),
+            "ratchet_months": _whole(0, MAX_MONTHS),
             "ratchet_season": _list(_whole(1, 12)),
             "history": TEXT,
             "register": TEXT,
+            "partial": PART,
         },
         (),
     ),
     "pf_adjust": ({"standard": _one_of(("0.90", "0.85", "0.80")), "of": OF}, ("standard",)),
-    "free_kwh": ({"kwh": NUMBER, "of": TEXT, "price": NUMBER, "attribute": TEXT, "equals": TEXT}, ("kwh", "of")),
+    "free_kwh": (
+        {"kwh": NUMBER, "of": TEXT, "price": NUMBER, "attribute": TEXT, "equals": TEXT, "partial": PART},
+        ("kwh", "of"),
+    ),
     "kvarh": ({"price": NUMBER, "free_percent": NUMBER, "periods": PERIODS}, ("price", "free_percent")),
     "credit_bank": ({"of": OF, "payout_percent": NUMBER, **EXPIRES}, ("of",)),
-    "net_metering": ({"of": TEXT, "by": TEXT, "payout": NUMBER, **EXPIRES}, ("of", "by")),
+    "net_metering": ({"of": TEXT, "by": _one_of(BY), "payout": NUMBER, **EXPIRES}, ("of", "by")),
 }
 
 

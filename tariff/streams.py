@@ -19,7 +19,7 @@ from tariff.calendar import Calendar, under
 from tariff.components.energy import Class, Energy, Ladder, Prices
 from tariff.dynamic import BLIND, lookup
 from tariff.model import Book, Version
-from tariff.spans import days_of, spans_of
+from tariff.spans import days_of, share_of, spans_of
 
 Ints = NDArray[Any]
 FAR = 1 << 61  # a limit that no position reaches
@@ -367,8 +367,9 @@ def _in_wh(group: _Group, version: int, span: int, values: tuple[str, ...]) -> t
     """Limits of ``version``'s ladder in Wh, for one span."""
     ladder = group.specs[version].ladder
     assert ladder is not None
-    days = days_of(group.calendar, ladder, span)
-    return ladder_limits.in_wh(ladder, values, days=days, attributes=group.attributes[version])
+    attributes = group.attributes[version]
+    days, share = days_of(group.calendar, ladder, span, attributes), share_of(group.calendar, ladder, attributes)
+    return ladder_limits.in_wh(ladder, values, days=days, attributes=attributes, share=share)
 
 
 def _tops(

@@ -174,7 +174,7 @@ def _terms(spec: Spec) -> Iterator[tuple[str, str]]:
         return
     for field in fields(spec):
         value = getattr(spec, field.name)
-        usual = field.name == "partial" and value == "days"
+        usual = field.name == "partial" and value == field.default
         if field.name not in QUIET and value not in ("", None, False, (), "0") and not usual:
             yield NAMES.get(field.name, field.name), _plain(value)
 

@@ -3,7 +3,8 @@
 The meter's own maximum-demand register, given as attribute ``register`` (kW), wins over averages of intervals.
 ``ratchet_percent`` of the highest demand of the ``ratchet_months`` before, measured by us or given as attribute
 ``history`` (kW), is the least that is billed; so are ``minimum_kw`` and ``contract_percent`` of attribute ``contract``.
-A new peak accrues over the days that are left of the bill.
+A new peak accrues over the days that are left of the bill. ``partial`` says what who moves in or out inside the bill
+bears: the "days" of supply, the "full" amount, or "none" of it.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tariff.facts import Facts, Ints, Line, month_of, month_text
 from tariff.inputs import Input, attribute, slot
 from tariff.section import Section
 from tariff.series import Context
+from tariff.supply import PARTIAL
 
 KIND = "demand"
 KW_SCALE = 6  # decimals of kW inside: a Wh in a minute is 0.06 kW, so every average of whole minutes is rounded below W
@@ -45,6 +47,7 @@ class Demand:
     ratchet_season: tuple[int, ...]
     history: str
     register: str
+    partial: str = "days"
     kind: str = KIND
 
 
@@ -74,6 +77,7 @@ def parse(section: Section, context: Context) -> Demand:
         ratchet_season=section.integers("ratchet_season", low=1, high=12),
         history=section.text("history", "demand_history_kw"),
         register=section.text("register", "demand_register_kw"),
+        partial=section.text("partial", "days", choices=PARTIAL),
     )
     _check(section, spec)
     return spec

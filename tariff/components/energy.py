@@ -18,6 +18,7 @@ MODES = ("graduated", "volume", "by_total")
 RESETS = ("bill", "day", "month", "year")
 ALLOCATIONS = ("chronological", "pro_rata", "per_period")
 UNITS = ("kWh", "kWh_per_day", "kWh_per_kw", "kWh_per_30_days")
+BY_DAYS = ("kWh_per_day", "kWh_per_30_days")
 LIMIT_ROUNDINGS = ("none", "kWh", "kWh_up", "kWh_down", "coefficient_0.1")
 MAX_TIERS = 64
 Prices = tuple[tuple[str, tuple[str, ...]], ...]
@@ -58,7 +59,10 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """How tiers are reached. For by_total and volume ``limits`` are the totals up to which each class holds."""
+    """How tiers are reached. For by_total and volume ``limits`` are the totals up to which each class holds.
+
+    ``partial`` = "days": who moves in or out inside the bill has limits for the days of supply.
+    """
 
     mode: str
     reset: str
@@ -70,6 +74,7 @@ class Ladder:
     adders: tuple[Adder, ...] = ()
     times: str = ""
     classes: tuple[Class, ...] = ()
+    partial: str = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +181,20 @@ def read_ladder(section: Section, prices: Prices) -> Ladder:
         adders=tuple(_adder(item) for item in section.children("adders")),
         times=section.text("times", ""),
         classes=classes,
+        partial=_partial(section, reset, unit),
     )
     if any(one.limits for one in ladder.classes) and any(len(one.kwh) > 1 for one in ladder.adders):
         section.fail("adders", "classes with limits of their own need one 'kwh' that is added to all of them")
     section.done()
     return ladder
+
+
+def _partial(section: Section, reset: str, unit: str) -> str:
+    """Limits that are stretched by days are so by those of supply, others hold in full, if the book says nothing."""
+    found = section.text("partial", "days" if reset == "bill" and unit in BY_DAYS else "full", choices=("days", "full"))
+    if found == "days" and reset != "bill":
+        section.fail("partial", f"limits of a {reset} go on over bills: by the days of one bill they are not shortened")
+    return found
 
 
 def _check_allocation(section: Section, allocate: str, limits: tuple[Limits, ...], classes: tuple[Class, ...]) -> None:

@@ -2,7 +2,8 @@
 
 ``of`` names the energy component; without ``price`` the credit walks its lines tier by tier from the first, in a tier
 the older prices first. It is granted once a bill; where the allowance itself changes inside a bill, each holds for its
-share of the days, rounded to the Wh. ``attribute`` = "name" and ``equals`` = "value" say for whom it is.
+share of the days, rounded to the Wh. ``partial`` says what holds for who moves in or out inside the bill: the "days" of
+supply, the "full" allowance, or "none" of it. ``attribute`` = "name" and ``equals`` = "value" say for whom it is.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tariff.facts import Facts, Ints, Line
 from tariff.inputs import Input, attribute, described
 from tariff.section import Section, suggest
 from tariff.series import Context
+from tariff.supply import PARTIAL
 
 KIND = "free_kwh"
 
@@ -31,6 +33,7 @@ class FreeKwh:
     price: str
     attribute: str
     equals: str
+    partial: str = "full"
     kind: str = KIND
 
 
@@ -44,7 +47,8 @@ def parse(section: Section, context: Context) -> FreeKwh:
     if money.scale_of(kwh) > 3:
         section.fail("kwh", "an allowance is a whole number of Wh")
     attribute = section.text("attribute", "")
-    return FreeKwh(section.text("id"), kwh, of, price_text, attribute, section.text("equals", ""))
+    partial = section.text("partial", "full", choices=PARTIAL)
+    return FreeKwh(section.text("id"), kwh, of, price_text, attribute, section.text("equals", ""), partial)
 
 
 def price(spec: FreeKwh, facts: Facts) -> list[Line]:

@@ -63,3 +63,55 @@ def test_dates_that_are_none_and_rules_that_are_none_are_refused() -> None:
     with pytest.raises(BookError, match="half") as caught:
         made({**FEE, "partial": "half"})
     assert caught.value.line
+
+
+LADDER: Row = {"id": "energy", "kind": "energy", "prices": ["0", "1"]}
+BIG: Row = {"attribute": "size", "at_least": "5", "kwh": "31"}
+FROM = {"supply_from": "2025-03-22"}  # ten of 31 days
+
+
+@pytest.mark.parametrize(
+    ("ladder", "energy"),
+    [
+        ({"limits": ["62"]}, "38.00"),  # in full, if the book says nothing
+        ({"limits": ["62"], "partial": "days"}, "80.00"),
+        ({"limits": ["2"], "limit_unit": "kWh_per_kw", "kw": "kva", "partial": "days"}, "80.00"),
+        ({"limits": ["2"], "limit_unit": "kWh_per_day"}, "80.00"),  # a baseline is of the days of supply
+        ({"limits": ["2"], "limit_unit": "kWh_per_day", "partial": "full"}, "38.00"),
+        ({"limits": ["60"], "limit_unit": "kWh_per_30_days"}, "80.00"),
+        ({"limits": ["60"], "limit_unit": "kWh_per_30_days", "round_limits": "coefficient_0.1"}, "82.00"),
+        ({"limits": ["62"], "partial": "days", "adders": [BIG]}, "70.00"),
+        ({"limits": ["2"], "limit_unit": "kWh_per_day", "reset": "month"}, "38.00"),
+    ],
+)
+def test_limits_for_a_part_of_the_bill(ladder: Row, energy: str) -> None:
+    """100 kWh in the last ten days of March."""
+    one = busy(made({**LADDER, "ladder": {"reset": "bill", **ladder}}), ("2025-03-25", 100))
+    assert amounts(one, attributes={**FROM, "kva": "31", "size": "5"}) == {"energy": energy}
+    if "round_limits" not in ladder:
+        assert amounts(one, attributes={"kva": "31", "size": "1"})["energy"] == "38.00"
+
+
+def test_limits_that_go_on_over_bills_are_not_shortened() -> None:
+    with pytest.raises(BookError, match="limits of a year go on over bills"):
+        made({**LADDER, "ladder": {"reset": "year", "limits": ["62"], "partial": "days"}})
+
+
+def said(partial: str) -> Row:
+    return {"partial": partial} if partial else {}
+
+
+@pytest.mark.parametrize(("partial", "power"), [("days", "10.00"), ("full", "31.00"), ("none", None), ("", "10.00")])
+def test_a_demand_for_a_part_of_the_bill(partial: str, power: str | None) -> None:
+    demand = {"id": "power", "kind": "demand", "price": "3.1", **said(partial)}
+    one = busy(made(ENERGY, demand), ("2025-03-25", 10))
+    assert amounts(one, attributes=FROM).get("power") == power
+    assert amounts(one)["power"] == "31.00"
+
+
+@pytest.mark.parametrize(("partial", "gift"), [("full", "-3.10"), ("days", "-1.00"), ("none", None), ("", "-3.10")])
+def test_free_energy_for_a_part_of_the_bill(partial: str, gift: str | None) -> None:
+    free = {"id": "gift", "kind": "free_kwh", "of": "energy", "kwh": "31", **said(partial)}
+    one = busy(made(ENERGY, free), ("2025-03-25", 50))
+    assert amounts(one, attributes=FROM).get("gift") == gift
+    assert amounts(one)["gift"] == "-3.10"
