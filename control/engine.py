@@ -89,7 +89,9 @@ class Engine:
         self.inbox = ReadInbox(store)
         self.rater = Rater(store, books)
         self._drivers = drivers if drivers is not None else installed.drivers()
-        self._poller = Poller(clock, links, (), self.inbox, Gaps(store), seen=self._seen, drivers=self._drivers)
+        self._poller = Poller(
+            clock, links, (), self.inbox, Gaps(store), seen=self._seen, drivers=self._drivers, offload=self._offload
+        )
         self._visits: list[tuple[Poll, str]] = []
         self.rawlog = RawLog(store)
         self._raised = Raised()

@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from ingest import drivers as installed
 from ingest.errors import IngestError
@@ -130,8 +131,9 @@ class Poller:
         seen: Observer | None = None,
         quarantine: Quarantine | None = None,
         drivers: Mapping[str, Driver] | None = None,
+        offload: Callable[[Callable[[], Sequence[Due]]], Awaitable[Sequence[Due]]] | None = None,
     ) -> None:
-        """``links`` by gateway name; ``gaps`` says which slots are stored already, also after a restart."""
+        """``links`` by gateway; ``gaps`` says what is stored: asked by ``offload``, beside the loop, as it takes long."""
         self.links = links
         self.points = points
         self.quarantine = quarantine if quarantine is not None else Quarantine()
@@ -142,6 +144,7 @@ class Poller:
         self._pacing = pacing if pacing is not None else Pacing()
         self._seen = seen
         self._drivers = drivers if drivers is not None else installed.drivers()
+        self._offload = offload
         self._done: dict[int, datetime] = {}
         self._filled_at: dict[str, datetime] = {}
         self._resting: dict[tuple[int, datetime], datetime] = {}
@@ -161,7 +164,8 @@ class Poller:
         for point in self.points:
             if (known := self._drivers.get(point.model)) is not None and known.load_profile:
                 self._storing[point.gateway].append(point)
-        for call in self._due(now):
+        asked = partial(self._due, now)
+        for call in asked() if self._offload is None else await self._offload(asked):
             calls[call.point.gateway].append(call)
             report.due += 1
         loop = asyncio.get_running_loop()
