@@ -133,7 +133,7 @@ class Poller:
         drivers: Mapping[str, Driver] | None = None,
         offload: Callable[[Callable[[], Sequence[Due]]], Awaitable[Sequence[Due]]] | None = None,
     ) -> None:
-        """``links`` by gateway; ``gaps`` says what is stored: asked by ``offload``, beside the loop, as it takes long."""
+        """``links`` by gateway; ``gaps`` says what is stored: asked by ``offload``, beside the loop: it takes long."""
         self.links = links
         self.points = points
         self.quarantine = quarantine if quarantine is not None else Quarantine()
