@@ -1,11 +1,12 @@
 """Districts are merged into one run's figures; the benchmark's baselines are engines that carry orders out simply."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import reconnect
+from benchmarks import campaign, reconnect
 from sim.campaign import DISTRICT, districts, merged, run
 from sim.faults import FAULTS, FaultPlan
 from sim.run import simulate
@@ -60,6 +61,45 @@ def test_a_design_lives_switches_off_and_on(design: str) -> None:
     assert row["figures"]["disconnects"] >= 1
     assert row["figures"]["reconnects"] >= 1
     assert row["broken"] == []
+
+
+def test_a_campaign_goes_on_where_it_was_and_tells_what_broke_with_its_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lived: list[reconnect.Job] = []
+    bad = [{"id": "S6", "at": "", "account": "A", "detail": ""}, {"id": "fault", "at": "", "account": "", "detail": ""}]
+
+    def run_of(job: reconnect.Job) -> dict[str, Any]:
+        lived.append(job)
+        found = dict.fromkeys(reconnect.SUMS, 0) | figures(account_days=10, invariants=bad if job[3] == 2 else "ok")
+        return {"figures": found, "waits": [], "cpu_s": 0.05, "wall_s": 1.0, "peak_mib": 1.0}
+
+    monkeypatch.setattr(campaign, "lived", run_of)
+    monkeypatch.setattr(campaign, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(reconnect, "commit", lambda: "c")
+    jobs: list[reconnect.Job] = [(campaign.DESIGN, 5, 2, seed) for seed in (1, 2, 3)]
+    campaign.campaign(jobs[:2], reconnect.Kept(tmp_path / "runs"), 1)
+    found = campaign.report(campaign.campaign(jobs, reconnect.Kept(tmp_path / "runs"), 1), 30)
+    assert lived == jobs
+    assert found["faults"] == {"late": 3}
+    assert found["bar"]["account_days"] == {"want": 30, "got": 30, "ok": True}
+    assert found["bar"]["invariants"]["got"] == [{"seed": 2, **bad[0]}]
+    assert found["bar"]["account_days_per_s_of_two"]["ok"]
+
+
+class Here:
+    """A pool of processes that is this one."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        del args, settings
+
+    def __enter__(self) -> "Here":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    map = staticmethod(map)
 
 
 def test_the_bars_turn_red() -> None:
