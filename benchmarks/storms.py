@@ -3,14 +3,18 @@
 ``python -m benchmarks.storms -o json``. The herd: eight days of holiday in which two in a hundred run out of money and
 nobody may be cut; on the first Monday after it the breaker trips, at 11:00 two persons release it, and what does not
 fit into that day's window waits. The bug: a tariff eight times too dear for 27 in a hundred, from the first hour on and
-for all ten days, so that notices are sent, forecasts are sealed and all guards hold; nobody releases anything. Cut by
-the bug is whoever was cut with money left at the right tariff. See ``benchmarks.storms_town`` for what is real.
+for all ten days, so that notices are sent and forecasts are sealed; nobody releases or confirms anything. Cut by the
+bug is whoever was cut with money left at the right tariff. The release: the same by a new version of the software, no
+book changes. The rise: everybody's book is 15 % dearer, rightly, and two persons confirm it on the Monday after.
+``--accounts 4000`` lets victims slip under the breaker's floor of twenty a day. See ``benchmarks.storms_town`` for what
+is real.
 """
 
 import argparse
 import asyncio
 import json
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -23,10 +27,15 @@ from benchmarks.harness import commit, machine
 from benchmarks.storms_town import (
     BEHIND_GATEWAY,
     BOOK,
+    BOOK_FAULT,
+    CODE_FAULT,
     DAY,
     FACTOR,
     HASH,
     MICRO,
+    NEW_BOOK,
+    NEW_HASH,
+    RISE,
     Answering,
     Heard,
     Metal,
@@ -35,9 +44,9 @@ from benchmarks.storms_town import (
     fill,
     people,
 )
-from control import policy, tables
+from control import policy, pricebasis, tables
 from control.assemble import World
-from control.records import Action, Command, CommandState, Incident
+from control.records import Action, Command, CommandState, Incident, Notice
 from control.settings import Settings
 from control.signals import BREAKER, Signal
 from ingest.records import RelayState
@@ -45,6 +54,8 @@ from sim.loop import VirtualClock, VirtualLoop, run_virtual
 from sim.observer import percentile
 from storage.records import Payment
 from storage.store import Store
+from storage.unit import Unit
+from storage.writer import Priority
 
 START = datetime(2026, 10, 3)  # a Saturday in the October holiday; 08:00 in the city
 BUG = datetime(2026, 10, 16)  # a Friday, with ordinary weeks after it
@@ -52,6 +63,8 @@ RELEASE = datetime(2026, 10, 12, 3)  # Monday after it, 11:00 there
 ACCOUNTS, DAYS = 300_000, 10
 HERD_PERCENT, WRONG_PERCENT = 2, 27
 PERSONS = ("operator-1", "operator-2")
+CONFIRMED = datetime(2026, 10, 19, 2)  # the Monday after the new prices
+RISE_PERCENT = 15
 HOURS = (1, 2, 3, 4, 5, 6, 7)  # UTC: nine to four in the city
 LOOK_S = 300.0
 PAYS_AFTER = timedelta(hours=2)
@@ -66,6 +79,7 @@ class Storm:
     folk: People
     days: int
     release: datetime | None = None
+    confirm: datetime | None = None  # two persons confirm the new prices
     hours: Sequence[int] = HOURS
 
     def live(self, home: Path) -> dict[str, Any]:
@@ -118,6 +132,8 @@ class Storm:
     async def desk(self, engine: StormEngine) -> None:
         """Reconcile the payment channel; from ``release`` on, two persons release the breaker and approve the batch."""
         await engine.signal("payments.webhook", "ok", "channel")
+        if self.confirm is not None and engine.now() >= self.confirm:
+            await engine.store.commit(Priority.COMMAND, lambda unit: _confirm(unit, engine.now()))
         if self.release is None or engine.now() < self.release:
             return
         tripped = engine.store.read(lambda reader: reader.get(Signal, BREAKER))
@@ -164,6 +180,7 @@ class Storm:
             "still_queued": sum(row.state not in _ENDED for row in cuts),
             "came_back": len(waits),
             "reconnect_p95_s": percentile(waits, 95),
+            "told_to_stop": len({row.account for row in store.read(lambda reader: reader.find(Notice, code="stop"))}),
             "breaker_trips": [row.detail for row in trips],
             "ledger_sum": store.read(lambda reader: reader.ledger_sum()),
         }
@@ -178,8 +195,14 @@ _ENDED = frozenset(
 
 
 def _with_book(world: World) -> World:
-    """The world with the town's only book in force."""
-    return replace(world, books={BOOK: HASH})
+    """The world with the town's books in force."""
+    return replace(world, books={BOOK: HASH, NEW_BOOK: NEW_HASH})
+
+
+def _confirm(unit: Unit, now: datetime) -> None:
+    """Two persons vouch for every change that waits."""
+    for change in pricebasis.open_changes(unit):
+        pricebasis.confirm(unit, change, now, PERSONS)
 
 
 def herd(accounts: int, days: int = DAYS, seed: int = 1, **given: Any) -> Storm:
@@ -189,44 +212,67 @@ def herd(accounts: int, days: int = DAYS, seed: int = 1, **given: Any) -> Storm:
 
 
 def bug(
-    accounts: int, days: int = DAYS, seed: int = 1, *, percent: int = WRONG_PERCENT, factor: int = FACTOR, **given: Any
-) -> Storm:
+    accounts: int, days: int = DAYS, seed: int = 1, *, percent: int = WRONG_PERCENT, factor: int = FACTOR,
+    fault: str = BOOK_FAULT, **given: Any,
+) -> Storm:  # fmt: skip
     """So many in a hundred are rated so many times too dear; the days have six windows."""
-    folk = people(accounts, BUG, wrong=accounts * percent // 100, days=days, seed=seed, factor=factor)
-    return Storm("bug", folk, days, None, **given)
+    wrong = accounts * percent // 100
+    folk = people(accounts, BUG, wrong=wrong, days=days, seed=seed, percent=factor * 100, fault=fault)
+    return Storm("bug" if fault == BOOK_FAULT else "release", folk, days, **given)
+
+
+def release(accounts: int, days: int = DAYS, seed: int = 1, **given: Any) -> Storm:
+    """The same by a release of the software: no book changes, its code rates wrongly."""
+    return bug(accounts, days, seed, fault=CODE_FAULT, **given)
+
+
+def rise(accounts: int, days: int = DAYS, seed: int = 1, *, percent: int = RISE_PERCENT, **given: Any) -> Storm:
+    """An honest price rise for everybody, confirmed by two persons on a Monday: cuts go on before and after."""
+    folk = people(accounts, BUG, wrong=accounts, days=days, seed=seed, percent=100 + percent, fault=RISE)
+    return Storm("rise", folk, days, confirm=CONFIRMED, **given)
+
+
+STORMS = {made.__name__: made for made in (herd, bug, release, rise)}
 
 
 def bars(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The goals, want beside got."""
-    wrong, many = found["bug"]["cut_by_the_bug"], found["herd"]
-    goals = {"cut_by_the_bug": {"want": 0, "got": wrong, "ok": wrong == 0}}
-    last = max(many["cut_by_day"], default="")
-    goals["herd_after_release_only"] = {"want": f"{RELEASE:%Y-%m-%d}", "got": last, "ok": last <= f"{RELEASE:%Y-%m-%d}"}
+    """The goals, want beside got, of those storms that were run."""
+    goals: dict[str, dict[str, Any]] = {}
+    for name in ("bug", "release"):
+        if name in found:
+            wrong = found[name]["cut_by_the_bug"]
+            goals[f"{name}_cut_wrongly"] = {"want": 0, "got": wrong, "ok": wrong == 0}
+    if "herd" in found:
+        last = max(found["herd"]["cut_by_day"], default="")
+        told = last == f"{RELEASE:%Y-%m-%d}"
+        goals["herd_after_release_only"] = {"want": f"{RELEASE:%Y-%m-%d}", "got": last, "ok": told}
+    if "rise" in found:
+        later = sum(count for day, count in found["rise"]["cut_by_day"].items() if day >= f"{CONFIRMED:%Y-%m-%d}")
+        goals["cuts_after_an_honest_rise"] = {"want": "> 0", "got": later, "ok": later > 0}
     return goals
 
 
 def main() -> None:
     """Parse the command line, run both storms, print."""
-    told: dict[str, dict[str, Any]] = {"herd": {}, "bug": {}}
     parser = argparse.ArgumentParser(prog="python -m benchmarks.storms")
     parser.add_argument("-o", "--output", choices=["json"], default="json")
     parser.add_argument("--accounts", type=int, default=ACCOUNTS)
     parser.add_argument("--days", type=int, default=DAYS)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=["herd", "bug"])
-    parser.add_argument("--percent", type=int, default=WRONG_PERCENT, help="of the accounts that are rated wrong")
+    parser.add_argument("--only", choices=list(STORMS), action="append", help="may be repeated; else all")
+    parser.add_argument("--percent", type=int, default=WRONG_PERCENT, help="of the accounts that are rated wrongly")
     parser.add_argument("--hours", default=",".join(map(str, HOURS)), help="UTC hours in which a pass decides")
     asked = parser.parse_args()
-    told["bug"]["percent"] = asked.percent
     hours = tuple(int(hour) for hour in asked.hours.split(","))
     found: dict[str, dict[str, Any]] = {}
-    for make in (herd, bug):
-        if asked.only in (None, make.__name__):
-            storm = make(asked.accounts, asked.days, asked.seed, hours=hours, **told[make.__name__])
-            with tempfile.TemporaryDirectory(prefix="prewatt-storm-") as home:
-                found[storm.title] = storm.live(Path(home))
+    for name in asked.only or STORMS:
+        given: dict[str, Any] = {"percent": asked.percent} if name in ("bug", "release") else {}
+        storm = STORMS[name](asked.accounts, asked.days, asked.seed, hours=hours, **given)
+        with tempfile.TemporaryDirectory(prefix="prewatt-storm-") as home:
+            found[storm.title] = storm.live(Path(home))
+        print(json.dumps({name: found[storm.title]}), file=sys.stderr, flush=True)
     report = {"schema": "prewatt.benchmark/1", "machine": machine(), "commit": commit(), "storms": found}
-    print(json.dumps(report | ({"bar": bars(found)} if len(found) > 1 else {}), indent=1))
+    print(json.dumps(report | {"bar": bars(found)}, indent=1))
 
 
 if __name__ == "__main__":

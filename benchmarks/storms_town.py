@@ -2,22 +2,27 @@
 
 Ledger, decisions, breaker, notices, outbox and dispatch are the product's own. Only the wire is replaced: ``Answering``
 answers every session after ``ANSWER_S``, moves a relay when it is told to, and keeps fences. What the rater would have
-found is written instead of it: each account uses the same money every hour, times ``FACTOR`` where a wrong tariff rates
+found is written instead of it: each account uses the same money every hour, times ``factor`` where another tariff rates
 it from the first hour on, and the forecasts of each day are sealed with what was believed on that day.
+
+Three ways lead to other prices: a wrong ``book`` for some accounts, a release whose ``code`` rates some of them wrongly
+by the same book, and a ``rise``: a dearer book for everybody, which is right.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from control import commands, forecast, signals
+from control import commands, pricebasis, signals
 from control.assemble import Outlook
 from control.engine import Engine
-from control.forecast import HoursLeft
+from control.forecast import HORIZON_H
+from control.foresight import NEAR_H
 from control.ports import Delivery
 from control.records import Action, Command, CommandState, Evidence, Notice, SealedForecast, Service, Wanted
 from control.signals import Signal, Visit
@@ -30,7 +35,8 @@ from storage.store import Store
 from storage.unit import Unit
 from storage.writer import Priority
 
-ZONE, BOOK, HASH = "Asia/Shanghai", "town", "hash-town"
+ZONE, BOOK, HASH, CODE = "Asia/Shanghai", "town", "hash-town", "code-town"
+NEW_BOOK, NEW_HASH, NEW_CODE = "town-new", "hash-new", "code-new"
 MICRO = 1_000_000
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ANSWER_S = 2.0
@@ -40,19 +46,21 @@ USUAL_SHARE = 5_000  # one in so many is cut on an ordinary day
 WEEKS = 4
 TOLD_BEFORE = timedelta(days=4)  # stop notices of those who run out in the first days
 CHUNK = 20_000
+BOOK_FAULT, CODE_FAULT, RISE = "book", "code", "rise"
 WINDOW = range(1, 9)  # UTC hours of the policy's window, and one after it
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)
 class People:
-    """Money of everybody, in micro-units: what is used an hour, what is left at the start, and who is rated wrong."""
+    """Money of everybody, in micro-units: what is used an hour, what is left at the start, and who is rated anew."""
 
     start: datetime
     rate: Ints
     left: Ints
     wrong: npt.NDArray[np.bool_]
-    factor: int = FACTOR
+    percent: int = FACTOR * 100  # of the right price
+    fault: str = BOOK_FAULT
 
     def believed(self, at: datetime) -> Ints:
         """Accrued since the start as the store is told."""
@@ -61,12 +69,13 @@ class People:
     @property
     def pace(self) -> Ints:
         """Micro-units an hour as everybody is rated."""
-        found: Ints = self.rate * np.where(self.wrong, self.factor, 1)
+        found: Ints = self.rate * np.where(self.wrong, self.percent, 100) // 100
         return found
 
     def truly_left(self, number: int, at: datetime) -> int:
         """What one account really has, had it been rated rightly and paid nothing."""
-        return int(self.left[number]) - int(self.rate[number]) * int((at - self.start) / HOUR)
+        pace = self.pace if self.fault == RISE else self.rate
+        return int(self.left[number]) - int(pace[number]) * int((at - self.start) / HOUR)
 
 
 def name(number: int) -> str:
@@ -75,8 +84,9 @@ def name(number: int) -> str:
 
 
 def people(
-    accounts: int, start: datetime, *, days: int, seed: int, herd: int = 0, wrong: int = 0, factor: int = FACTOR
-) -> People:
+    accounts: int, start: datetime, *, days: int, seed: int, herd: int = 0, wrong: int = 0, percent: int = FACTOR * 100,
+    fault: str = BOOK_FAULT,
+) -> People:  # fmt: skip
     """Money that lasts from now on for 5 to 60 days, and runs out for the usual few each day.
 
     The first ``herd`` accounts run out within the first eight days, the ``wrong`` after them are rated wrong. The usual
@@ -90,7 +100,7 @@ def people(
     hours[:herd] = draw.integers(12, 8 * 24, herd)
     mask = np.zeros(accounts, dtype=bool)
     mask[herd : herd + wrong] = True
-    return People(start, rate, rate * hours, mask, factor)
+    return People(start, rate, rate * hours, mask, percent, fault)
 
 
 @dataclass(slots=True)
@@ -179,6 +189,8 @@ class StormEngine(Engine):
     folk: People
     window_h: Sequence[int] = range(24)  # UTC hours in which a cycle decides
     released: datetime | None = None  # from then on every hour of the window does
+    names: Sequence[str] = ()
+    looked: datetime | None = None
 
     async def cycle_work(self) -> None:
         """One hour: money, visits and outlooks of everybody; the day's seal; the decision."""
@@ -191,28 +203,42 @@ class StormEngine(Engine):
             return
         hours = self.rated(now)
         if fresh:
-            seal(self.store, hours, now)
+            code = NEW_CODE if self.folk.fault == CODE_FAULT else CODE
+            await self._commit(Priority.BATCH, lambda unit: pricebasis.mark(unit, now, code))
+            seal(self.store, self.names, hours, now)
             await self._commit(Priority.BATCH, lambda unit: unit.put(Signal("storm.sealed", today, now)))
         await self.decide()
         self.wake()
 
     def rated(self, now: datetime) -> npt.NDArray[np.float64]:
         """What the hour's reads would have left in the store; the hours that everybody has left."""
+        if not self.names:
+            self.names = [name(number) for number in range(len(self.folk.rate))]
         accrued = self.folk.believed(now).tolist()
-        rows = [(amount, to_ms(now), name(number)) for number, amount in enumerate(accrued)]
+        given = zip(accrued, repeat(to_ms(now)), self.names, strict=False)
 
         def work(unit: Unit) -> None:
             state, visit = (unit.tables.of(kind).spec.name for kind in (AccountState, Visit))
             sql = f'UPDATE "{state}" SET accrued_micro = ?, accrued_to = ? WHERE account = ?'
-            unit.connection.executemany(sql, rows)
+            unit.connection.executemany(sql, given)
+            if now == self.folk.start:
+                _other_book(unit, self.folk)
             unit.connection.execute(f'UPDATE "{visit}" SET at = ?', (to_ms(self.now()),))
             unit.put(Signal(signals.PAYMENTS + "webhook", "ok", self.now()))
 
         self.store.write(Priority.BATCH, work)
         posted = self.store.read(lambda reader: reader.balances("customer:"))
-        money = np.fromiter((posted[f"customer:{name(n)}"] for n in range(len(rows))), np.int64, len(rows))
+        names = self.names
+        money = np.fromiter((posted[f"customer:{one}"] for one in names), np.int64, len(names))
         hours = hours_left(self.folk, money - np.array(accrued, dtype=np.int64))
-        self._outlooks.update({name(n): Outlook(left, left) for n, left in enumerate(np.round(hours, 1).tolist())})
+        last, self.looked = self.looked, now
+        if last is None or last.date() != now.date():
+            anew = np.arange(len(names))
+        else:  # in between, as the product does: the hours that have passed are taken off, who is near is looked at
+            self._outlooks.age((now - last) / HOUR)
+            anew = np.flatnonzero(hours <= NEAR_H)
+        rows = np.round(hours, 1)[anew].tolist()
+        self._outlooks.update({names[n]: Outlook(left, left) for n, left in zip(anew.tolist(), rows, strict=True)})
         return hours
 
 
@@ -222,29 +248,43 @@ def hours_left(folk: People, left: Ints) -> npt.NDArray[np.float64]:
     return found
 
 
-def seal(store: Store, hours: npt.NDArray[np.float64], now: datetime) -> None:
-    """Everybody's forecast, sealed with what is believed now."""
-    lasting = hours.tolist()
-    for first in range(0, len(lasting), CHUNK):
-        part = range(first, min(first + CHUNK, len(lasting)))
-        rows = [forecast.seal(name(n), now, HoursLeft(lasting[n], lasting[n]), HASH) for n in part]
-        store.write(Priority.BATCH, lambda unit, rows=rows: _append(unit, rows))  # type: ignore[misc]
+def seal(store: Store, names: Sequence[str], hours: npt.NDArray[np.float64], now: datetime, book: str = HASH) -> None:
+    """Everybody's forecast, sealed with what is believed now, in the columns in which ``forecast.seal`` is kept."""
+    at = to_ms(now) + (hours * 60).astype(np.int64) * 60_000
+    ends = [one if left < HORIZON_H else None for one, left in zip(at.tolist(), hours.tolist(), strict=True)]
+
+    def work(unit: Unit) -> None:
+        table = unit.tables.of(SealedForecast).spec.name
+        sql = f'INSERT INTO "{table}" (account, sealed_at, exhausts_at, p10_at, book_hash) VALUES (?, ?, ?, ?, ?)'
+        unit.connection.executemany(sql, zip(names, repeat(to_ms(now)), ends, ends, repeat(book), strict=False))
+
+    store.write(Priority.BATCH, work)
 
 
-def _append(unit: Unit, rows: Sequence[SealedForecast]) -> None:
-    for row in rows:
-        unit.add(row)
+def _other_book(unit: Unit, folk: People) -> None:
+    """Whoever is rated by another book is on it from the first hour on."""
+    if folk.fault == CODE_FAULT or not folk.wrong.any():
+        return
+    rows = [(NEW_HASH, name(number)) for number in np.flatnonzero(folk.wrong).tolist()]
+    state, account = (unit.tables.of(kind).spec.name for kind in (AccountState, Account))
+    unit.connection.executemany(f'UPDATE "{state}" SET book_hash = ? WHERE account = ?', rows)
+    unit.connection.executemany(
+        f"UPDATE \"{account}\" SET book = '{NEW_BOOK}' WHERE account = ?", [(n,) for _, n in rows]
+    )
 
 
 def fill(store: Store, folk: People) -> None:
     """Master data, opening money, evidence, four days of sealed forecasts and four weeks of ordinary disconnections."""
     start, count = folk.start, len(folk.rate)
+    names = [name(number) for number in range(count)]
     for first in range(0, count, CHUNK):
         part = range(first, min(first + CHUNK, count))
         store.write(Priority.BATCH, lambda unit, part=part: _accounts(unit, folk, part))  # type: ignore[misc]
     for days in (4, 3, 2, 1):
         at = start - days * DAY
-        seal(store, folk.left / folk.rate + days * 24.0, at)
+        if days == 4:
+            store.write(Priority.BATCH, lambda unit, at=at: pricebasis.mark(unit, at, CODE))  # type: ignore[misc]
+        seal(store, names, folk.left / folk.rate + days * 24.0, at)
     store.write(Priority.BATCH, lambda unit: _history(unit, start, max(count // USUAL_SHARE, 1)))
 
 

@@ -35,19 +35,25 @@ class AlertDue:
 
 def due(case: Case, policy: Policy) -> tuple[AlertDue, ...]:
     """Every notice due now, one per recipient; the same moment for all people."""
-    if case.closed is not None and case.closed <= case.now:
-        return ()
-    raised = frozenset(key.partition(":")[0] for key in case.alerts)
-    found: list[tuple[str, str]] = []
-    if case.service is not Service.DISCONNECTED:
-        found += [(rung.key, "warning") for rung in _warning(case, policy, raised)]
-        found += [(key, key.partition(".")[0]) for key in _over_tier(case, policy, raised)]
-        found += [(key, STOP) for key in _stop(case, policy, raised)]
-        found += [(key, FINAL) for key in _final(case, policy, raised)]
+    found = rungs_due(case, policy)
+    says = {code: params(case, policy, code) for code in dict.fromkeys(code for _, code in found)}
     return tuple(
-        AlertDue(key, recipient, code, params(case, policy, code), _not_before(case, policy, code, recipient))
+        AlertDue(key, recipient, code, says[code], _not_before(case, policy, code, recipient))
         for key, code in found
         for recipient in _recipients(policy, code)
+    )
+
+
+def rungs_due(case: Case, policy: Policy) -> tuple[tuple[str, str], ...]:
+    """Rung and code of each notice due now: what ``due`` fills in."""
+    if (case.closed is not None and case.closed <= case.now) or case.service is Service.DISCONNECTED:
+        return ()
+    raised = frozenset(key.partition(":")[0] for key in case.alerts)
+    return (
+        *((rung.key, "warning") for rung in _warning(case, policy, raised)),
+        *((key, key.partition(".")[0]) for key in _over_tier(case, policy, raised)),
+        *((key, STOP) for key in _stop(case, policy, raised)),
+        *((key, FINAL) for key in _final(case, policy, raised)),
     )
 
 

@@ -155,7 +155,7 @@ def stands(reader: Reader, case: Case, said: Verdict, policy: Policy) -> bool:
         return False
     if case.service is Service.DISCONNECTED and case.relay is RelayState.CLOSED:
         return False
-    return on_record(reader, case.account, said.verdict, said.reason) and not alerts.due(case, policy)
+    return on_record(reader, case.account, said.verdict, said.reason) and not alerts.rungs_due(case, policy)
 
 
 def cancel(unit: Unit, command_id: str, world: World, *, by: str, reason: str) -> bool:

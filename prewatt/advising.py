@@ -116,7 +116,7 @@ def _on(at: datetime, step: int) -> datetime:
 
 
 def _advised(shell: Shell, account: str, months: Sequence[str], given: Mapping[str, Book]) -> Iterator[Row]:
-    accounts, master = shell.store.read(lambda reader: _rows(reader, account))
+    accounts, master = shell.store.read(lambda reader: rows(reader, account))
     if account and not accounts:
         raise Usage(f"no account {account!r}", attempt="prewatt accounts list")
     for owner in accounts:
@@ -127,7 +127,7 @@ def _advised(shell: Shell, account: str, months: Sequence[str], given: Mapping[s
         yield _advise(shell, master, owner, [own, *(book for book in others.values() if book != own)], months)
 
 
-def _rows(reader: Reader, account: str) -> tuple[list[Account], Master]:
+def rows(reader: Reader, account: str) -> tuple[list[Account], Master]:
     accounts = [known(reader, account)] if account else reader.find(Account, order="account")
     only: dict[str, Any] = {"account": account} if account else {}
     return accounts, Master(reader.find(Install, **only), reader.find(MeterPoint))
@@ -182,7 +182,7 @@ def _cost(
     customer = Customer(owner.account, book, owner.attributes, owner.closed)
     try:
         for month, span in zip(months, spans, strict=True):
-            bill = _one(master, customer, span, energies)
+            bill = monthly(master, customer, span, energies)
             if bill is not None:
                 found.months[month] = bill.total_micro
                 found.missing += sum(one.intervals for one in bill.missing)
@@ -192,7 +192,7 @@ def _cost(
     return found
 
 
-def _one(master: Master, customer: Customer, span: Span, energies: Energies) -> Bill | None:
+def monthly(master: Master, customer: Customer, span: Span, energies: Energies) -> Bill | None:
     """The bill of one month; None where no interval lies in it."""
     low, high = (ms_of(at) for at in span)
     if not ((energies.end > low) & (energies.end <= high)).any():

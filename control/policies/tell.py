@@ -6,8 +6,8 @@ from control.verdicts import ALERT, Rule, Verdict, View
 
 def judge(seen: View) -> Verdict | None:
     """alert, naming the first rung that is due."""
-    found = alerts.due(seen.case, seen.policy)
-    return Verdict(ALERT, found[0].rung) if found else None
+    found = alerts.rungs_due(seen.case, seen.policy)
+    return Verdict(ALERT, found[0][0]) if found else None
 
 
 RULE = Rule("tell", judge)

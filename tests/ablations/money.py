@@ -1,11 +1,13 @@
 """Safeguards of money, records and messages: replay table, ledger, audit, disk, lock, signatures."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from tests.ablations import Safeguard, constant, swap, wrap
 
 SETTLE = "tests/control/test_engine_settle.py"
+PRICES = "tests/prewatt/test_prices_verbs.py"
 WEBHOOK = "tests/control/test_payments_webhook.py"
 SWITCHES = "tests/control/test_switches.py"
 
@@ -14,8 +16,6 @@ def _always_first(real: Any) -> Any:
     """``settle`` without its table of what was taken."""
 
     def settle(unit: Any, payment: Any, world: Any) -> Any:
-        from dataclasses import replace
-
         from control import settle as own
 
         return own._first(unit, replace(payment, received=world.now), world)
@@ -49,6 +49,23 @@ ROWS = (
         "age of a payment message", "money and records", "a recorded message is played back",
         f"{WEBHOOK}::test_five_minutes_and_not_one_second_more[301-False]",
         swap("control.payments.webhook:TOLERANCE", timedelta(days=3650)),
+    ),
+    Safeguard(
+        "policies are simulated before they are published", "money and records", "a slip in a policy file cuts a class",
+        "tests/prewatt/test_policy_verbs.py::test_an_unsimulated_policy_waits_and_a_simulated_one_is_published",
+        swap("prewatt.publishing:live", constant(False)),
+    ),
+    Safeguard(
+        "two persons for new prices", "money and records", "who made the slip in a book vouches for it",
+        f"{PRICES}::test_a_change_is_seen_and_then_confirmed_by_two_persons",
+        swap("control.breaker:may_release", constant(True)),
+    ),
+    Safeguard(
+        "prices as they were shown", "money and records", "who is moved to a wrong book meanwhile is confirmed too",
+        f"{PRICES}::test_who_changed_after_the_showing_waits_on",
+        wrap("control.pricebasis:confirm", lambda real: lambda unit, change, now, persons: real(
+            unit, replace(change, until=now), now, persons
+        )),
     ),
     Safeguard(
         "ledger sums to zero", "money and records", "money appears or vanishes",
