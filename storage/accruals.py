@@ -8,7 +8,9 @@ which only warns. So posting a bill changes nothing of what is available.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 
+from storage.codec import to_ms
 from storage.records import AccountState, OpenPeriod
 from storage.unit import Unit
 
@@ -18,21 +20,57 @@ Open = Mapping[str, Mapping[datetime, OpenPeriod]]
 def put_states(unit: Unit, changed: Sequence[OpenPeriod], open_of: Open) -> None:
     """Write the changed periods, and from all open periods of their accounts the accounts' money.
 
-    One statement for all: what a posted bill put aside (``billed_estimate_micro``) is taken from the row that stands.
+    One statement for all, in the tables' own order: what a posted bill put aside (``billed_estimate_micro``) is taken
+    from the row that stands. Rows are made here and not by the codec: there are millions, and they share few times.
     """
-    unit.put_all(changed)
+    ordered, times = sorted(changed, key=attrgetter("account", "start")), _Times()
+    unit.put_rows(OpenPeriod, (_open(one, times) for one in ordered))
     stored = unit.tables.of(AccountState)
-    accounts = sorted({period.account for period in changed})
-    rows = (stored.codec.row(_after(AccountState(account), open_of[account])) for account in accounts)
-    columns = ", ".join(f'"{name}"' for name in stored.codec.names)
+    fresh = dict(zip(stored.codec.names, stored.codec.row(AccountState("")), strict=True)) | dict.fromkeys(_OWN, "?")
+    values = ", ".join("NULL" if value is None else str(value) for value in fresh.values())
     sql = (
-        f'INSERT INTO "{stored.spec.name}" ({columns}) VALUES ({", ".join("?" * len(stored.codec.names))})'
+        f'INSERT INTO "{stored.spec.name}" ({", ".join(fresh)}) VALUES ({values})'
         " ON CONFLICT (account) DO UPDATE SET accrued_micro = excluded.accrued_micro - billed_estimate_micro,"
         " estimate_micro = excluded.estimate_micro + billed_estimate_micro,"
         " accrued_to = coalesce(excluded.accrued_to, accrued_to), period_start = excluded.period_start,"
         " book_hash = excluded.book_hash, next_tier_wh = excluded.next_tier_wh"
     )
-    unit.connection.executemany(sql, rows)
+    accounts = dict.fromkeys(period.account for period in ordered)
+    unit.connection.executemany(sql, (_state(account, open_of[account], times) for account in accounts))
+
+
+_OWN = ("account", "accrued_micro", "accrued_to", "period_start", "book_hash", "estimate_micro", "next_tier_wh")
+
+
+class _Times(dict[datetime | None, int | None]):
+    """Stored times of instants: many periods share few."""
+
+    def __missing__(self, at: datetime | None) -> int | None:
+        """Work one out."""
+        self[at] = found = None if at is None else to_ms(at)
+        return found
+
+
+def _open(one: OpenPeriod, times: _Times) -> tuple[object, ...]:
+    """A period as it is stored."""
+    return (
+        one.account, times[one.start], times[one.end], one.book_hash, one.accrued_micro, times[one.accrued_to],
+        one.estimate_micro, one.next_tier_wh,
+    )  # fmt: skip
+
+
+def _state(account: str, mine: Mapping[datetime, OpenPeriod], times: _Times) -> tuple[object, ...]:
+    """What ``_after`` says of an account that has nothing but these periods, as it is stored."""
+    if len(mine) == 1:
+        (one,) = mine.values()
+    else:
+        after = _after(AccountState(account), mine)
+        one = replace(mine[max(mine)], accrued_micro=after.accrued_micro, accrued_to=after.accrued_to,
+                      estimate_micro=after.estimate_micro)  # fmt: skip
+    return (
+        account, one.accrued_micro, times[one.accrued_to], times[one.start], one.book_hash, one.estimate_micro,
+        one.next_tier_wh,
+    )  # fmt: skip
 
 
 def settle(unit: Unit, account: str, estimated_micro: int = 0) -> None:
