@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.cases.__main__ import main
+from tests.cases.mixed import MIXED
 from tests.cases.neutral import NotUnderstoodError
 from tests.cases.parts import NOON, PEAK, energy, ladder, one
 from tests.cases.rules import RULES
 from tests.cases.test_neutral import case
 from tests.cases.times import TIMES
 
-CASES = TIMES | RULES
+CASES = TIMES | RULES | MIXED
 
 
 @pytest.mark.parametrize("name", CASES)
