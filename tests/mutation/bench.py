@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -28,6 +29,7 @@ from tests.mutation.breaking import Mutant
 
 VERDICTS = ("killed", "survived", "late")
 SECONDS = 120  # of CPU that a child may take
+ENOUGH = 30  # of CPU, as measured with the watch over lines (two to three times the plain), that a mutant's tests take
 TARIFFS = 60
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = ("test_accrual.py", "test_cases.py")  # thousands of slots, or processes of their own: not for each mutant
@@ -113,9 +115,11 @@ class Bench:
         return True
 
     def witnesses_of(self, mutant: Mutant) -> list[int]:
-        """Who goes through the mutant's line, the quickest first."""
+        """Who goes through the mutant's line, the quickest first, as many as there is time for."""
         line = (str(mutant.path), mutant.line)
-        return [one.place for one in self.witnesses if line in one.lines]
+        own = [one for one in self.witnesses if line in one.lines]
+        spent = accumulate(one.seconds for one in own)
+        return [one.place for one, seconds in zip(own, spent, strict=True) if seconds < ENOUGH]
 
     def verdict(self, mutant: Mutant) -> str:
         """Whether any witness of a function's mutant notices; one that nobody goes through survives."""
