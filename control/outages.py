@@ -67,6 +67,15 @@ def of_account(reader: Reader, account: str, now: datetime) -> list[Outage]:
     return touching(reader, {account: current[-1]}, standing).get(account, []) if current else []
 
 
+def of_place(reader: Reader, *, transformer: str = "", feeder: str = "", meter: str = "") -> list[Outage]:
+    """Outages that stand, now and ahead, and touch any meter of a transformer's area, of a feeder, or one meter."""
+    asked: dict[str, Any] = {"transformer": transformer, "feeder": feeder, "meter": meter}
+    sites: list[Site] = [site for name, value in asked.items() if value for site in _find(reader, Site, name, [value])]
+    on = {name: {getattr(site, name) for site in sites} | {value} for name, value in asked.items()}
+    standing = reader.find(Outage, state__in=list(STANDING), order=("start", "outage"))
+    return [one for one in standing if any(getattr(one, name) and getattr(one, name) in on[name] for name in on)]
+
+
 def holds(reader: Reader, names: Sequence[str], installs: Mapping[str, Install], now: datetime) -> list[Hold]:
     """Holds on file on ``names`` or on everybody, and one for each account that an outage touches now."""
     return reader.find(Hold, account__in=["", *names], order="hold") + [

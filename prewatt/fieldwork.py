@@ -136,8 +136,11 @@ def accuracy_of(option: Path | None, since: str, until: str) -> Row:
     return {"from": days[0], "to": days[1], "readers": readers, **{name: getattr(found, name) for name in names}}
 
 
-def outage_rows(option: Path | None, *, account: str = "", everything: bool = False) -> list[Row]:
-    """Outages now and ahead (``everything``: over ones too), of everybody or of one account, with whom they touch."""
+def outage_rows(option: Path | None, *, account: str = "", everything: bool = False, **place: str) -> list[Row]:
+    """Outages now and ahead (``everything``: over ones too), of everybody, an account or a place, with whom they touch.
+
+    ``place`` is ``transformer=``, ``feeder=`` or ``meter=``.
+    """
     with reading(config_of(option)) as shell:
         now = shell.clock.now()
 
@@ -147,6 +150,8 @@ def outage_rows(option: Path | None, *, account: str = "", everything: bool = Fa
                 return [outage_row(one, now) for one in outages.of_account(reader, account, now)]
             wanted: dict[str, Any] = {} if everything else {"state__in": list(STANDING)}
             found = reader.find(Outage, order=("start", "outage"), **wanted)
+            if any(place.values()):
+                found = outages.of_place(reader, **place)
             return [outage_row(one, now) | {"accounts": outages.affected(reader, one, now)} for one in found]
 
         return shell.store.read(look)

@@ -197,6 +197,7 @@ MAY_DO_IO = (
     "control.accuracy",
     "control.anomalies",
     "control.assemble",
+    "control.areas",
     "control.calls",
     "control.entries",
     "control.onsite",

@@ -51,6 +51,11 @@ ACTS: Mapping[tuple[str, str], Act] = {
     ("safety", "drop"): Act("breaker.drop", "safety.drop"),
     ("payment", "match"): Act("payments.match", "payments.match", ("channel", "id", "account")),
     ("payment", "reverse"): Act("payments.reverse", "payments.reverse", ("channel", "id", "amount", "reason")),
+    ("order", "assign"): Act("orders.assign", "field.assign", ("order", "owner")),
+    ("order", "close"): Act("orders.close", "field.close", ("order", "outcome", "found")),
+    ("outage", "start"): Act("outages.say", "field.start", OUTAGE, {"word": "start"}),
+    ("outage", "end"): Act("outages.say", "field.end", ("outage",), {"word": "end"}),
+    ("outage", "cancel"): Act("outages.say", "field.cancel", ("outage",), {"word": "cancel"}),
     ("user", "add"): Act("users.add", "users.add", ("name",), made=staff.newcomer),
     ("user", "roles"): Act("users.add", "users.roles", ("name",), made=staff.roles),
     ("user", "password"): Act("users.password", "users.password", ("name",), made=staff.password),
@@ -80,13 +85,24 @@ async def payment(console: Console, request: Request) -> Response:
     return await _act(console, request, "payment", "payments", {})
 
 
+async def order(console: Console, request: Request) -> Response:
+    """A person's word on one work order, which the form names."""
+    return await _act(console, request, "order", "orders", {})
+
+
+async def outage(console: Console, request: Request) -> Response:
+    """A person's word on an outage, one that the form names or a new one."""
+    return await _act(console, request, "outage", "outages", {})
+
+
 async def user(console: Console, request: Request) -> Response:
     """An admin's word on one user, whom the form names."""
     return await _act(console, request, "user", "users", {})
 
 
 KINDS: Mapping[Callable[[Console, Request], Awaitable[Response]], str] = {
-    account: "account", command: "command", safety: "safety", payment: "payment", user: "user"
+    account: "account", command: "command", safety: "safety", payment: "payment", order: "order", outage: "outage",
+    user: "user",
 }  # fmt: skip
 """Which buttons an endpoint takes."""
 

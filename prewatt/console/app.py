@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from prewatt.console import acts, bills, cashbook, entry, pages, safety, staff
+from prewatt.console import acts, bills, cashbook, entry, fieldpages, pages, safety, staff
 from prewatt.console.lists import LISTS
 from prewatt.console.source import Source
 from prewatt.console.viewer import Console
@@ -45,6 +45,9 @@ GETS: dict[str, Endpoint] = {
     "/accounts/{account}/bill/{start}": bills.posted,
     "/stream": pages.stream,
     **{f"/{name}": pages.listing for name in LISTS},
+    "/orders": fieldpages.order_page,
+    "/outages": fieldpages.outage_page,
+    "/v1/outages": fieldpages.outage_json,
     "/payments": cashbook.page,
     "/safety": safety.page,
     "/users": staff.page,
@@ -56,6 +59,8 @@ POSTS: dict[str, Endpoint] = {
     "/commands/{command}/{verb}": acts.command,
     "/safety/{verb}": acts.safety,
     "/payments/{verb}": acts.payment,
+    "/orders/{verb}": acts.order,
+    "/outages/{verb}": acts.outage,
     "/users/{verb}": acts.user,
 }
 RIGHTS_OF: dict[Endpoint, str] = {staff.page: "users.add"}
@@ -63,6 +68,7 @@ RIGHTS_OF: dict[Endpoint, str] = {staff.page: "users.add"}
 LOGIN: dict[tuple[str, str], Endpoint] = {
     ("GET", "/login"): entry.show,
     ("POST", "/login"): entry.enter,
+    ("POST", "/v1/session"): entry.knock,
     ("POST", "/logout"): entry.leave,
     ("GET", "/password"): entry.show,
     ("POST", "/password"): entry.renew,

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from base64 import b64decode
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from prewatt.console.session import COOKIE, seal
 from prewatt.console.viewer import HEADERS, STALE_FORM, Console, form, keep, refusal
 from prewatt.errors import ShellError, Usage
-from prewatt.people import NAME
+from prewatt.people import NAME, User
 from prewatt.roles import may
 
 OPEN = ""
@@ -28,7 +29,12 @@ def gate(console: Console, request: Request, right: str, kind: str) -> Response 
         return None
     person = console.who(request)
     if not person.roles or person.must_change:
-        if request.method == "GET" and kind == "look" and "x-part" not in request.headers:
+        if (
+            request.method == "GET"
+            and kind == "look"
+            and "x-part" not in request.headers
+            and not _program(console, request)
+        ):
             back = urlencode({"back": request.url.path})
             place = "password" if person.must_change else "login"
             return RedirectResponse(f"{console.url(place)}?{back}", 303, headers=HEADERS)
@@ -36,6 +42,11 @@ def gate(console: Console, request: Request, right: str, kind: str) -> Response 
     if not may(person.roles, right):
         return refusal(f"refused: {person.name} has no role that may {right}; try: ask an admin for it", 403)
     return None
+
+
+def _program(console: Console, request: Request) -> bool:
+    """Whether the address is one for programs, who are told 401 and led nowhere."""
+    return request.url.path.startswith(console.url("v1/"))
 
 
 def _later(wait_s: int) -> Response:
@@ -70,20 +81,47 @@ async def enter(console: Console, request: Request) -> Response:
     given = await form(request)
     if not console.trusts(request, given.get("csrf", "")):
         return refusal(STALE_FORM, 403)
-    name, people = given.get("name", "").strip().casefold(), console.people
-    wait = console.limiter.wait_s("login", f"name:{name[:40]}", time.monotonic())
-    if wait:
-        return _later(wait)
-    user = None
-    if people is not None and NAME.fullmatch(name):
-        user = await asyncio.to_thread(people.enters, name, given.get("password", ""))
-    await console.source.do("users.entered", {"name": name[:40], "ok": user is not None}, name[:40] or "?")
+    user = await _known(console, given.get("name", ""), given.get("password", ""))
+    if isinstance(user, Response):
+        return user
     if user is None:
         return _page(console, request, "login.wrong", 403)
     place = console.url("password") if user.must_change else _back(console, request)
     response = RedirectResponse(place, 303, headers=HEADERS)
     keep(response, COOKIE, seal(console.key, user, console.source.now), secure=request.url.scheme == "https")
     return response
+
+
+async def knock(console: Console, request: Request) -> Response:
+    """A program's login: Basic authorization in, a session cookie out. No page of another site can send that header."""
+    kind, _, told = request.headers.get("authorization", "").partition(" ")
+    try:
+        name, _, password = b64decode(told, validate=True).decode().partition(":")
+    except ValueError:
+        name = password = ""
+    if kind.lower() != "basic" or not name:
+        return refusal("refused: no name and password; try: curl --user NAME", 401)
+    user = await _known(console, name, password)
+    if isinstance(user, Response):
+        return user
+    if user is None or user.must_change:
+        return refusal(f"refused: {'set a password of your own first' if user else 'wrong name or password'}", 403)
+    response = Response(status_code=204, headers=HEADERS)
+    keep(response, COOKIE, seal(console.key, user, console.source.now), secure=request.url.scheme == "https")
+    return response
+
+
+async def _known(console: Console, given: str, password: str) -> User | Response | None:
+    """Whose name and password these are, on record either way; a refusal when this name was tried too often."""
+    name, people = given.strip().casefold(), console.people
+    wait = console.limiter.wait_s("login", f"name:{name[:40]}", time.monotonic())
+    if wait:
+        return _later(wait)
+    user = None
+    if people is not None and NAME.fullmatch(name):
+        user = await asyncio.to_thread(people.enters, name, password)
+    await console.source.do("users.entered", {"name": name[:40], "ok": user is not None}, name[:40] or "?")
+    return user
 
 
 async def leave(console: Console, request: Request) -> Response:

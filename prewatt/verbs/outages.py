@@ -23,14 +23,19 @@ COLUMNS = ("outage", "cause", "state", "start", "expected_end", "ended", "transf
 @group.command("list")
 def list_outages(
     account: Annotated[str, typer.Option(help="Only those that touch this account.")] = "",
+    transformer: Transformer = "",
+    feeder: Feeder = "",
+    meter: Meter = "",
     everything: Annotated[bool, typer.Option("--all", help="Those that are over too.")] = False,
     home: HomeOption = None,
     output: FormOption = None,
 ) -> None:
-    """List outages now and ahead, with the accounts that they touch."""
+    """List outages now and ahead, of everybody, an account or a place, with the accounts that they touch."""
     from prewatt.fieldwork import outage_rows
 
-    rows = outage_rows(home, account=account, everything=everything)
+    rows = outage_rows(
+        home, account=account, everything=everything, transformer=transformer, feeder=feeder, meter=meter
+    )
     emit(Result("outages list", {"outages": rows}, rows="outages", columns=COLUMNS))
 
 
