@@ -17,6 +17,8 @@ from storage.unit import Reader
 
 HORIZON = timedelta(days=62)
 """How far back the bits reach from the first question; it moves on when a question lies this much later."""
+NEIGHBOURS = 256
+"""Meters, by number, whose first installation is looked up at one time: those of a link are mostly neighbours."""
 _DATASETS = ("reads", "intervals")
 _MINUTE_MS = 60_000
 _DEFAULT_SLOT_MIN = 60
@@ -69,13 +71,13 @@ class Gaps:
         return minutes * _MINUTE_MS
 
     def _begin(self, meter_id: int) -> int:
-        """When a meter was first installed, in ms; looked up once between two commits, and only for who is asked of."""
-        known = self._begins.get(meter_id)
-        if known is None:
-            sql = 'SELECT min("start") FROM install WHERE meter_id = ?'
-            found = self._store.read(lambda reader: reader.connection.execute(sql, (meter_id,)).fetchone()[0])
-            known = self._begins[meter_id] = found or 0
-        return known
+        """When a meter was first installed, in ms; looked up with its neighbours' once between two commits."""
+        if meter_id not in self._begins:
+            low = meter_id // NEIGHBOURS * NEIGHBOURS
+            sql = 'SELECT meter_id, min("start") FROM install WHERE meter_id >= ? AND meter_id < ? GROUP BY meter_id'
+            found = self._store.read(lambda reader: reader.connection.execute(sql, (low, low + NEIGHBOURS)).fetchall())
+            self._begins.update(dict.fromkeys(range(low, low + NEIGHBOURS), 0) | dict(found))
+        return self._begins[meter_id]
 
     def _refresh(self, since: datetime, until: datetime) -> None:
         """Follow the inbox; load the horizon again when the follower lost its place or time moved far on.
