@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from control import evidence, settings, workorders
 from control.records import Evidence, Service, Wanted
 from control.settings import Settings
 from control.signals import Visit
 from ingest.records import Channel, Flag, Poll, RelayState
+from storage.codec import from_ms
 from storage.records import Install
 from storage.unit import Unit
 
@@ -24,17 +26,21 @@ def keep_all(unit: Unit, polls: Sequence[tuple[Poll, str]], limits: Settings) ->
     A meter that was visited twice, one whose relay is not where it was, and what calls for an order go the long way.
     """
     meters = [poll.meter for poll, _ in polls]
-    visits = {row.meter: row for row in unit.find(Visit, meter__in=meters)}
-    known = {row.meter: row for row in unit.find(Evidence, meter__in=meters)}
+    visits, evidenced = (unit.tables.of(kind).spec.name for kind in (Visit, Evidence))
+    shown = dict(_of(unit, f'SELECT meter, register_wh FROM "{visits}"', meters))
+    known = {
+        meter: (RelayState(state), from_ms(at))
+        for meter, state, at in _of(unit, f'SELECT meter, state, "at" FROM "{evidenced}"', meters)
+    }
     serials = _serials(unit, meters)
     plain: list[Visit] = []
     proofs: list[Evidence] = []
     for poll, account in polls:
-        visit = _visit(poll, visits.get(poll.meter), serials.get(poll.meter, frozenset()), limits)
+        visit = _visit(poll, shown.get(poll.meter), serials.get(poll.meter, frozenset()), limits)
         found = evidence.of_poll(poll)
         new = found.evidence if found is not None and visit.fault != OTHER_METER else None
         stood = known.get(poll.meter)
-        moved = new is not None and (stood is None or stood.state is not new.state)
+        moved = new is not None and (stood is None or stood[0] is not new.state)
         drifts = poll.offset_s is not None and abs(poll.offset_s) > DRIFT_S
         strange = drifts or (found is not None and found.conflict)
         if moved or strange or meters.count(poll.meter) > 1:
@@ -42,7 +48,7 @@ def keep_all(unit: Unit, polls: Sequence[tuple[Poll, str]], limits: Settings) ->
             continue
         if poll.ok or poll.serial:
             plain.append(visit)
-        if new is not None and stood is not None and not _older(new, stood):
+        if new is not None and stood is not None and not _older(new, stood[1]):
             proofs.append(new)
     unit.put_all(plain)
     unit.put_all(proofs)
@@ -51,7 +57,8 @@ def keep_all(unit: Unit, polls: Sequence[tuple[Poll, str]], limits: Settings) ->
 def keep(unit: Unit, poll: Poll, account: str, limits: Settings) -> Visit:
     """Write visit and evidence of ``poll``; a visit that read nothing replaces nothing."""
     serials = _serials(unit, [poll.meter]).get(poll.meter, frozenset())
-    visit = _visit(poll, unit.get(Visit, poll.meter), serials, limits)
+    before = unit.get(Visit, poll.meter)
+    visit = _visit(poll, before.register_wh if before is not None else None, serials, limits)
     if poll.ok or poll.serial:
         unit.put(visit)
     found = evidence.of_poll(poll)
@@ -72,8 +79,8 @@ def _tampered(unit: Unit, visit: Visit, account: str, conflict: str) -> None:
         workorders.order(unit, "tamper", account, visit.meter, cause=cause, at=visit.at, detail=detail)
 
 
-def _visit(poll: Poll, before: Visit | None, serials: frozenset[str], limits: Settings) -> Visit:
-    """What a poll says of the visit; ``serials`` are those installed under the meter's number.
+def _visit(poll: Poll, before_wh: int | None, serials: frozenset[str], limits: Settings) -> Visit:
+    """What a poll says of the visit; ``before_wh`` is the last one's register, ``serials`` those installed there.
 
     Another device than the one installed says nothing about this customer's relay.
     """
@@ -87,7 +94,7 @@ def _visit(poll: Poll, before: Visit | None, serials: frozenset[str], limits: Se
         register_wh=shown,
         power_w=poll.power_w,
         offset_s=poll.offset_s,
-        monotone=_monotone(before, shown),
+        monotone=_monotone(before_wh, shown),
         fault=OTHER_METER if other else _fault(poll, register.flags if register else 0, limits),
     )
 
@@ -99,7 +106,7 @@ def observe(unit: Unit, new: Evidence) -> None:
     the relay says now.
     """
     known = unit.get(Evidence, new.meter)
-    if known is not None and _older(new, known):
+    if known is not None and _older(new, known.at):
         return
     unit.put(new)
     if known is None or known.state is not new.state:
@@ -107,8 +114,8 @@ def observe(unit: Unit, new: Evidence) -> None:
         unit.event("relay", new.at, meter=new.meter, before=before, after=new.state.value, source=new.source)
 
 
-def _older(new: Evidence, known: Evidence) -> bool:
-    return new.at < known.at <= new.at + CLOCK_BACK
+def _older(new: Evidence, known_at: datetime) -> bool:
+    return new.at < known_at <= new.at + CLOCK_BACK
 
 
 def fresh(visit: Visit | None, now: datetime, limits: Settings) -> bool:
@@ -118,24 +125,24 @@ def fresh(visit: Visit | None, now: datetime, limits: Settings) -> bool:
     return timedelta(0) <= now - visit.at <= timedelta(seconds=limits.fresh_read_s)
 
 
-def _monotone(before: Visit | None, register_wh: int | None) -> bool | None:
+def _monotone(before_wh: int | None, register_wh: int | None) -> bool | None:
     """Whether the register went on from the last visit's; one session alone has nothing to compare with."""
-    if register_wh is None:
-        return None
-    if before is None or before.register_wh is None:
-        return None
-    return register_wh >= before.register_wh
+    return None if register_wh is None or before_wh is None else register_wh >= before_wh
 
 
 def _serials(unit: Unit, meters: Sequence[str]) -> dict[str, frozenset[str]]:
     """The serial numbers that stand installed under each meter's number."""
     table = unit.tables.of(Install).spec.name
-    some = ", ".join("?" * len(meters))
-    sql = f'SELECT meter, serial FROM "{table}" WHERE meter IN ({some}) AND "end" IS NULL'
     found: dict[str, frozenset[str]] = {}
-    for meter, serial in unit.connection.execute(sql, tuple(meters)):
+    for meter, serial in _of(unit, f'SELECT meter, serial FROM "{table}"', meters, 'AND "end" IS NULL'):
         found[meter] = found.get(meter, frozenset()) | {serial}
     return found
+
+
+def _of(unit: Unit, select: str, meters: Sequence[str], more: str = "") -> list[Any]:
+    """The rows of some meters."""
+    some = ", ".join("?" * len(meters))
+    return unit.connection.execute(f"{select} WHERE meter IN ({some}) {more}", tuple(meters)).fetchall()
 
 
 def _fault(poll: Poll, flags: int, limits: Settings) -> str:
