@@ -33,6 +33,9 @@ class Entry:
     detail: str = ""
 
 
+SUM = "sum"
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """Where one meter hangs: its position in WGS84, what feeds it, and its place on a reading route."""
@@ -44,6 +47,7 @@ class Site:
     feeder: str = ""
     route: str = ""
     stop: int = 0  # place on the route
+    role: str = ""  # SUM: the register at the transformer itself, which nobody pays
 
 
 @dataclass(frozen=True, slots=True)

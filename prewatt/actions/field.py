@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from control import outagedesk, outages, settings, workorders
-from control.fieldbook import CANCELLED, OVER, Outage, Route, Site
+from control.fieldbook import CANCELLED, OVER, SUM, Outage, Route, Site
 from control.outagedesk import Word
 from control.records import WorkOrder
 from ingest.geodesy import wgs84
@@ -25,7 +25,7 @@ from prewatt.wiring import Shell
 from storage.unit import Reader, Unit
 from storage.writer import Priority
 
-COLUMNS = ("meter", "latitude", "longitude", "datum", "transformer", "feeder", "route", "stop")
+COLUMNS = ("meter", "latitude", "longitude", "datum", "transformer", "feeder", "route", "stop", "role")
 CLOSINGS = tuple(word for word in OUTCOMES if word != "no_access")
 
 
@@ -68,7 +68,10 @@ def _site(unit: Unit, cell: Mapping[str, str]) -> Site:
         feeder=cell.get("feeder") or site.feeder,
         route=cell.get("route") or site.route,
         stop=int(cell.get("stop") or site.stop),
+        role=cell.get("role") or site.role,
     )
+    if site.role not in ("", SUM):
+        raise ValueError(f"no role {site.role!r}: {SUM}, or nothing")
     if bool(cell.get("latitude")) != bool(cell.get("longitude")):
         raise ValueError("a position has latitude and longitude")
     if cell.get("latitude"):
