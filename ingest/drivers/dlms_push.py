@@ -7,6 +7,6 @@ DRIVER = PushDriver(
     title="DLMS push (DataNotification) in HDLC, wrapper or M-Bus frames, by profile",
     import_obis=(("1.0.1.8.0.255",), ("1.0.1.8.1.255", "1.0.1.8.2.255"), ("1.1.1.8.0.255",)),
     export_obis=(("1.0.2.8.0.255",), ("1.0.2.8.1.255", "1.0.2.8.2.255"), ("1.1.2.8.0.255",)),
-    proven="captured pushes of Aidon, Kaifa, Kamstrup, Landis+Gyr, Iskra and Sagemcom meters decode to the values beside them",
+    proven="captured pushes of Aidon, Kaifa, Kamstrup, Landis+Gyr, Iskra and Sagemcom meters give their values",
     source="the push profiles of ingest/pushes",
 )
