@@ -14,6 +14,7 @@ from ingest.wire import dlt645, qgdw376
 from ingest.wire import qgdw376_items as items
 from ingest.wire import qgdw376_orders as orders
 from ingest.wire.qgdw376 import Afn
+from ingest.wire.qgdw376_curves import KINDS, curve
 from ingest.wire.qgdw376_items import Unit
 from ingest.wire.qgdw376_orders import Order
 
@@ -101,6 +102,12 @@ def _load(unit: Unit, zone: str) -> list[Reading]:
     return [Reading(obis, name_of(obis), value, word, at) for obis, value, word in values]
 
 
+def _curve(unit: Unit, zone: str) -> list[Reading]:
+    obis, _, word = KINDS[unit.fn]
+    points = curve(unit)
+    return [Reading(obis, name_of(obis), p.value, word, local_utc(p.at, zone)) for p in points if p.value is not None]
+
+
 def _clock(unit: Unit, zone: str) -> list[Reading]:
     at = local_utc(items.clock_of(unit.data), zone)
     return [Reading("0.0.1.0.0.255", "clock", "" if at is None else f"{at.isoformat()}Z", "", at)]
@@ -125,4 +132,5 @@ _READERS: Mapping[int, Callable[[Unit, str], list[Reading]]] = {
     6: _outputs,
     25: _load,
     **dict.fromkeys(_ENERGY, _registers),
+    **dict.fromkeys(KINDS, _curve),
 }

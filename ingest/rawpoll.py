@@ -65,10 +65,12 @@ class Log(Protocol):
 
 
 def keep(log: Log, point: MeterPoint, poll: Poll, driver: Driver) -> None:
-    """Hand on what one visit heard, for the slot that its reads close; a visit without either says nothing."""
+    """Hand on what one visit heard, for the slot that its reads close; and the frames that nobody asked for."""
     if poll.raw and poll.reads:
         visit = KeptVisit(point.meter, poll.reads[0].end, point.model, profile_of(driver), poll.raw)
         log.add(f"{PREFIX}{point.gateway}:{point.meter}", poll.at, pack(visit), f"{point.model}@{visit.profile}")
+    for frame in poll.unasked:
+        log.add(f"report:{point.gateway}:{point.meter}", poll.at, frame, "unasked")
 
 
 def unpack(frame: bytes) -> KeptVisit | None:

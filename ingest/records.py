@@ -139,6 +139,7 @@ class Poll:
     findings: tuple[Finding, ...] = ()
     register_wh: int | None = None  # the import register as this session showed it, whatever slot the reads are for
     raw: tuple[tuple[bytes, bytes], ...] = ()  # what was asked and answered, to be decoded again (ingest.rawpoll)
+    unasked: tuple[bytes, ...] = ()  # frames that the device sent of its own accord since the last poll
 
     @property
     def ok(self) -> bool:

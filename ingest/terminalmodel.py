@@ -26,6 +26,8 @@ class TerminalDriver:
     load_fn: int = LOAD_NOW  # 0: none
     import_daily_fn: int = 161  # 0: no daily freeze
     export_daily_fn: int = 163
+    import_curve_fn: int = 101  # registers that it reports by itself; 0: not believed
+    export_curve_fn: int = 103
     control_round: int = 1
     group: int = 1
     relay_verified: bool = False
@@ -43,8 +45,8 @@ class TerminalDriver:
 
     @property
     def load_profile(self) -> bool:
-        """Whether gaps can be filled, at local midnights, from its daily freeze."""
-        return bool(self.import_daily_fn)
+        """Whether gaps can be filled: at local midnights from its daily freeze, else by what it reports by itself."""
+        return bool(self.import_daily_fn or self.import_curve_fn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from ingest.wire import qgdw376_items as items
 from ingest.wire import qgdw376_orders as orders
 from ingest.wire.dlt645 import bcd_bytes
 from ingest.wire.qgdw376 import Address, Afn, Control, Frame, Reader, address_of, encode, sequence
+from ingest.wire.qgdw376_curves import curve_bytes
 from ingest.wire.qgdw376_items import Unit, identifier
 from ingest.wire.qgdw376_orders import Order
 from sim.dlt645 import Dlt645Line
@@ -68,8 +69,11 @@ class Terminal:
 
     def local(self) -> datetime:
         """What its clock says."""
-        now = self.clock.now() + timedelta(seconds=self.skew_s)
-        return now.replace(tzinfo=UTC).astimezone(ZoneInfo(self.zone)).replace(tzinfo=None, microsecond=0)
+        return self.wall(self.clock.now() + timedelta(seconds=self.skew_s))
+
+    def wall(self, at: datetime) -> datetime:
+        """A UTC time on the wall where it hangs."""
+        return at.replace(tzinfo=UTC).astimezone(ZoneInfo(self.zone)).replace(tzinfo=None, microsecond=0)
 
     def press(self) -> bool:
         """A person closes the breaker; it holds unless the terminal trips it."""
@@ -153,6 +157,13 @@ class TerminalSession:
         """Data that nobody asked for: a register of point 1, to be confirmed."""
         unit = identifier(1, 129) + (_shown(self._terminal, Unit(1, 129), Afn.CLASS1) or b"")
         return self._own(Control.TERMINAL_SENDS, Afn.CLASS1, unit)
+
+    def report_curve(self, pn: int, hours: int) -> bytes:
+        """The hourly registers of one point as its meter stored them, the last ``hours`` of them, unasked (F101)."""
+        stored = sorted(self._terminal.points[pn].profile)[-hours:]
+        start = self._terminal.wall(stored[0][0])
+        body = curve_bytes(101, start, 3, [wh % 10**9 // 10 for _, wh in stored])
+        return self._own(Control.TERMINAL_SENDS, Afn.CLASS2, identifier(pn, 101) + body)
 
     def _link(self, item: int) -> bytes:
         return self._own(Control.TERMINAL_STARTS, Afn.LINK, identifier(0, item))

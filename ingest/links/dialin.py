@@ -14,7 +14,7 @@ the link, or a reload while a request is under way (``closed``).
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -39,6 +39,8 @@ MOST_NOISE = 65_536
 """Bytes without a frame between them before a caller is closed."""
 MOST_PARTS = 16
 MOST_STRANGERS = 64
+MOST_REPORTS = 512
+"""Reports of one terminal that wait to be stored: a day of curves of some dozen points."""
 _CONFIRM, _DENY = identifier(0, 1), identifier(0, 2)
 _LOGIN, _LOGOUT, _HEARTBEAT = 1, 2, 3
 _NAMES = {_LOGIN: "login_again", _LOGOUT: "logout", _HEARTBEAT: "heartbeat"}
@@ -160,6 +162,7 @@ class _Seat:
     session: Session | None = None
     logins: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    reports: deque[Frame] = field(default_factory=deque)
 
 
 class DialIn:
@@ -237,6 +240,24 @@ class DialIn:
         self._told.update(self._strangers)
         return found
 
+    def reports(self, name: str) -> list[Frame]:
+        """What the terminal sent of its own accord and nobody took yet; taken now."""
+        seat = self._seats.get(name)
+        found = list(seat.reports) if seat is not None else []
+        if seat is not None:
+            seat.reports.clear()
+        return found
+
+    def _reported(self, name: str, frame: Frame) -> None:
+        """Keep a report until its link asks; the oldest gives way and is counted."""
+        seat = self._seats.get(name)
+        if seat is None:
+            return
+        if len(seat.reports) >= MOST_REPORTS:
+            seat.reports.popleft()
+            self.counts["reports_dropped"] += 1
+        seat.reports.append(frame)
+
     async def serve(self, stream: Stream, peer: str) -> None:
         """One caller, from its login until it ends."""
         reader, session = Reader(), None
@@ -281,6 +302,8 @@ class DialIn:
         if frame.wants_confirmation or item:
             await session.send(_reply(frame, _CONFIRM))
         self.counts[_NAMES.get(item, "unasked")] += 1
+        if not item:
+            self._reported(session.name, frame)
         return None if item == _LOGOUT else session
 
     async def _logged_in(self, stream: Stream, peer: str, frame: Frame) -> Session | None:

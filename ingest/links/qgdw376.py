@@ -14,6 +14,7 @@ from ingest.errors import ProfileError, WireRefusal
 from ingest.limits import CLOCK_LIMIT_S, LATE_SHARE, stored_offset
 from ingest.links.dialin import DialIn, Session
 from ingest.links.fenced import FencedDrives
+from ingest.links.qgdw376_reports import Reports
 from ingest.links.qgdw376_switch import Secrets, TerminalSwitch
 from ingest.links.qgdw376_visit import TerminalVisit
 from ingest.links.turns import Turns
@@ -43,6 +44,8 @@ EARLY_S = 90
 MOST_DAYS = 31
 """Daily freezes that one call asks for."""
 SAYS_NO = frozenset({"device_denied"})
+CUT_BY_THEMSELVES = frozenset({Order.PURCHASE})
+"""Orders after which a terminal cuts by a credit of its own, past every guard here."""
 _TOLD: Mapping[Order, Callable[[items.ControlState, int], bool]] = {
     Order.KEEP_POWER: lambda state, _: state.keep_power,
     Order.KEEP_POWER_OFF: lambda state, _: not state.keep_power,
@@ -57,10 +60,8 @@ _TOLD: Mapping[Order, Callable[[items.ControlState, int], bool]] = {
 class TerminalLink:
     """``ingest.ports.Link`` for the measuring points of one terminal that dials in."""
 
-    orders: Mapping[str, Order] = {
-        order.name.lower().replace("_", "-"): order for order in _TOLD if order is not Order.PURCHASE
-    }
-    """Orders by the word that people use; none that lets the terminal cut by a credit of its own."""
+    orders: Mapping[str, Order] = {order.name.lower().replace("_", "-"): order for order in _TOLD}
+    """Orders by the word that people use."""
 
     def __init__(
         self,
@@ -88,6 +89,7 @@ class TerminalLink:
         self._watch = RegisterWatch()
         self._fenced = FencedDrives(clock, fences, says_no=SAYS_NO)
         self._permitted: set[str] = set()
+        self._reports = Reports()
         self._expected = True
         hub.expect(terminal)
 
@@ -97,6 +99,7 @@ class TerminalLink:
             visit = await self._visit(point)
             if isinstance(visit, Refusal):
                 return self._empty(point, visit)
+            self._reports.take(self._hub.reports(self._terminal))
             reads: tuple[MeterRead, ...] = ()
             try:
                 await visit.look()
@@ -118,10 +121,11 @@ class TerminalLink:
                 findings=(*visit.findings, *(self._hub.news() if reads else ())),
                 register_wh=next((r.register_wh for r in reads if r.channel == Channel.IMPORT), None),
                 raw=tuple(visit.raw),
+                unasked=self._reports.raw(),
             )
 
     async def profile(self, point: MeterPoint, start: datetime, end: datetime) -> Poll:
-        """The registers at local midnights in (``start``, ``end``], from the terminal's daily freezes."""
+        """The registers in (``start``, ``end``] that the terminal reported, and at midnights its daily freezes."""
         async with self._turns.take(Urgency.BACKFILL):
             visit = await self._visit(point)
             if isinstance(visit, Refusal):
@@ -129,8 +133,12 @@ class TerminalLink:
             reads: list[MeterRead] = []
             try:
                 await visit.look()
+                self._reports.take(self._hub.reports(self._terminal))
+                reads += self._reports.reads(visit, start, end)
+                known = {read.end for read in reads}
                 for midnight in _midnights(visit, start, end):
-                    reads += await self._frozen(visit, midnight)
+                    if visit.utc(midnight) not in known:
+                        reads += await self._frozen(visit, midnight)
             except WireRefusal as refusal:
                 visit.found(refusal.reason, str(refusal))
             return Poll(point.meter, self._clock.now(), visit.serial, tuple(reads), findings=tuple(visit.findings))
@@ -153,14 +161,18 @@ class TerminalLink:
         async with self._turns.take(Urgency.COMMAND):
             return await self._fenced.run(order, self._switch(point))
 
-    async def tell(self, point: MeterPoint, order: Order, until: datetime, *, half_hours: int = 0) -> str:
+    async def tell(
+        self, point: MeterPoint, order: Order, until: datetime, *, half_hours: int = 0, cuts_by_itself: bool = False
+    ) -> str:
         """Keep power, arrears alarm, purchase control: "" when the terminal's state shows it, else why not.
 
         ``until`` makes a late order void; ``half_hours`` bounds a keep-power order (0: until it is lifted). The
-        breaker's own orders are refused here: they need a fence.
+        breaker's own orders are refused here: they need a fence; those of ``cuts_by_itself`` need a person's word.
         """
         if order not in _TOLD:
             return "not_here"
+        if order in CUT_BY_THEMSELVES and not cuts_by_itself:
+            return "cuts_by_itself"
         async with self._turns.take(Urgency.COMMAND):
             switch = self._switch(point)
             data = orders.keep_power(half_hours) if order is Order.KEEP_POWER else b""

@@ -7,6 +7,7 @@ implementations agree on them (named in docs/howto/dial-in.md). Energies have di
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from ingest.errors import WireRefusal
@@ -90,6 +91,20 @@ def _groups(data: bytes, head: int, each: int) -> int:
     return head + data[head - 1].bit_count() * each
 
 
+def _curve(each: int, data: bytes) -> int:
+    """The size of a curve: first time, density, how many, then ``each`` bytes for every point."""
+    if len(data) < CURVE_HEAD:
+        raise WireRefusal("truncated", "a curve without its head")
+    return CURVE_HEAD + data[CURVE_HEAD - 1] * each
+
+
+CURVE_HEAD: Final = 7
+CURVES: Final[Mapping[int, int]] = {
+    **dict.fromkeys((81, 82, 83, 84, 92, 93, 94), 3),
+    **dict.fromkeys((89, 90, 91), 2),
+    **dict.fromkeys((97, 99, 101, 103), 4),
+}
+"""Curves of class 2, and the bytes of one point."""
 _Sizer = Callable[[bytes], int]
 _SIZES: Final[Mapping[tuple[int, int], _Sizer]] = {
     (Afn.CONFIRM, 1): lambda _: 0,
@@ -108,6 +123,7 @@ _SIZES: Final[Mapping[tuple[int, int], _Sizer]] = {
     (Afn.CLASS1, 131): lambda data: _rates(data, 5, 5),
     (Afn.CLASS2, 161): lambda data: _rates(data, 8, 5),
     (Afn.CLASS2, 163): lambda data: _rates(data, 8, 5),
+    **{(Afn.CLASS2, fn): partial(_curve, each) for fn, each in CURVES.items()},
     (Afn.FORWARD, 1): lambda data: 3 + int.from_bytes(data[1:3], "little") if len(data) >= 3 else 3,
 }
 
@@ -142,7 +158,7 @@ def registers(unit: Unit) -> Registers:
 
 def _energy(raw: bytes) -> int | None:
     """Format A.14: ten digits of 0.1 Wh."""
-    value = _number(raw)
+    value = number_of(raw)
     return None if value is None else value // 10
 
 
@@ -158,9 +174,9 @@ class Load(NamedTuple):
 def load(unit: Unit) -> Load:
     """F25 of class 1: powers in 0.1 W with a sign, factors, voltages in 0.1 V, currents in mA with a sign."""
     data = unit.data
-    power = _number(data[5:8], signed=True)
-    volts = [_number(data[at : at + 2]) for at in (37, 39, 41)]
-    amperes = [_number(data[at : at + 3], signed=True) for at in (43, 46, 49)]
+    power = number_of(data[5:8], signed=True)
+    volts = [number_of(data[at : at + 2]) for at in (37, 39, 41)]
+    amperes = [number_of(data[at : at + 3], signed=True) for at in (43, 46, 49)]
     watts = None if power is None else (power // 10 if power >= 0 else -(-power // 10))
     return Load(minute_of(data[:5]), watts, (volts[0], volts[1], volts[2]), (amperes[0], amperes[1], amperes[2]))
 
@@ -283,6 +299,6 @@ def _when(raw: bytes) -> datetime:
         raise WireRefusal("no_time", f"{raw.hex()}: {error}") from error
 
 
-def _number(raw: bytes, *, signed: bool = False) -> int | None:
+def number_of(raw: bytes, *, signed: bool = False) -> int | None:
     """BCD, low byte first; None where the terminal has no value (all EE, or all FF)."""
     return None if not raw.strip(b"\xee") else bcd(raw, signed=signed)

@@ -1,7 +1,7 @@
 """A person's order to a meter or terminal that moves no relay goes in; whether it is in force comes out.
 
 Keep power, arrears alarm, purchase control: only gateways whose devices know them take them. Who asked and what came
-of it is in the audit chain, before and after.
+of it is in the audit chain, before and after. An order that lets the device cut by itself needs a person's word for it.
 """
 
 from collections.abc import Mapping
@@ -29,8 +29,15 @@ async def tell(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     until = engine.now() + timedelta(minutes=int(args.get("minutes") or 10))
     body = {"order": word, "meter": points[0].meter, "until": f"{until.isoformat()}Z"}
     await _audit(shell, "meter.tell.asked", name, body)
-    reason = await link.tell(points[0], orders[word], until)
+    word_for_it = {"cuts_by_itself": True} if word == "purchase" and args.get("cuts_by_itself") else {}
+    reason = await link.tell(points[0], orders[word], until, **word_for_it)
     await _audit(shell, "meter.told", name, {**body, "reason": reason})
+    if reason == "cuts_by_itself":
+        raise ShellError(
+            f"after {word!r} the device cuts by a credit of its own, past every guard, and is not tripped from here",
+            which=name,
+            attempt="--cuts-by-itself, when its credit was set and the customer was told",
+        )
     if reason:
         raise ShellError(f"{word} is not in force: {reason}", which=name, attempt=f"prewatt accounts read {name}")
     return {"account": name, "meter": points[0].meter, "order": word, "in_force": True}

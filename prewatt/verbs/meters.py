@@ -172,15 +172,19 @@ def serve(
 @group.command()
 def tell(
     account: Annotated[str, typer.Argument(help="Whose meter.")],
-    order: Annotated[str, typer.Argument(help="keep-power or alarm, either with -off; terminals also: purchase-off.")],
+    order: Annotated[str, typer.Argument(help="keep-power, alarm, of terminals also purchase; each also with -off.")],
     minutes: Annotated[int, typer.Option(min=2, max=240, help="The order is void after so long.")] = 10,
+    cuts_by_itself: Annotated[
+        bool, typer.Option("--cuts-by-itself", help="purchase: its own credit is set, and the customer was told.")
+    ] = False,
     home: HomeOption = None,
     output: FormOption = None,
 ) -> None:
-    """Tell a meter or terminal what moves no relay: keep power, arrears alarm; a terminal must show it afterwards."""
+    """Tell a meter or terminal keep power, arrears alarm or purchase control; a terminal must show it afterwards."""
     from prewatt.doing import do
 
-    emit(Result("meters tell", do(home, "meters.tell", account=account, order=order, minutes=minutes)))
+    given = {"account": account, "order": order, "minutes": minutes, "cuts_by_itself": cuts_by_itself}
+    emit(Result("meters tell", do(home, "meters.tell", **given)))
 
 
 @group.command()

@@ -1,6 +1,6 @@
 """Safeguards of links and meters: each of the three link suites names its own; here they join the table."""
 
-from tests.ablations import Safeguard
+from tests.ablations import Safeguard, swap
 from tests.ingest import test_dlms_ablation as dlms
 from tests.ingest import test_listening_ablation as listening
 from tests.ingest import test_modbus_ablation as modbus
@@ -26,15 +26,30 @@ STOPS = {
     "unit": "another unit's answer is taken",
 }
 
-ROWS = tuple(
+REPORTS = "tests/ingest/test_qgdw376_reports.py"
+ROWS = (
     Safeguard(
-        f"{title}: {name.replace('_', ' ')}", "links and meters", STOPS[name],
-        f"{path}::test_the_safeguard_stops_it[{name}]", suite[name][1],
-    )
-    for title, path, suite in (
-        ("DLMS", "tests/ingest/test_dlms_ablation.py", dlms.SAFEGUARDS),
-        ("Listening", "tests/ingest/test_listening_ablation.py", listening.SAFEGUARDS),
-        ("Modbus", "tests/ingest/test_modbus_ablation.py", modbus.SAFEGUARDS),
-    )
-    for name in sorted(suite)
+        "Terminals: the slot of a reported register", "links and meters",
+        "a register from between two slots, or from ahead of us, closes one",
+        f"{REPORTS}::test_what_is_off_its_slot_ahead_or_of_no_known_layout_fills_nothing",
+        swap("ingest.links.qgdw376_reports:slot_floor", lambda at, _: at),
+    ),
+    Safeguard(
+        "Terminals: a person's word for purchase control", "links and meters",
+        "a terminal cuts by a credit of its own, past every guard, and nobody meant it",
+        "tests/ingest/test_qgdw376_link.py::test_purchase_control_needs_a_persons_word",
+        swap("ingest.links.qgdw376:CUT_BY_THEMSELVES", frozenset()),
+    ),
+    *(
+        Safeguard(
+            f"{title}: {name.replace('_', ' ')}", "links and meters", STOPS[name],
+            f"{path}::test_the_safeguard_stops_it[{name}]", suite[name][1],
+        )
+        for title, path, suite in (
+            ("DLMS", "tests/ingest/test_dlms_ablation.py", dlms.SAFEGUARDS),
+            ("Listening", "tests/ingest/test_listening_ablation.py", listening.SAFEGUARDS),
+            ("Modbus", "tests/ingest/test_modbus_ablation.py", modbus.SAFEGUARDS),
+        )
+        for name in sorted(suite)
+    ),
 )  # fmt: skip

@@ -27,10 +27,10 @@ def test_an_order_counts_when_the_terminal_shows_it(order: Order, undone: Order,
     async def story() -> None:
         await rig.dial()
         until = rig.clock.now() + HOUR
-        assert await rig.link.tell(rig.point(), order, until) == "" and shown(rig.terminal)
+        assert await rig.link.tell(rig.point(), order, until, cuts_by_itself=True) == "" and shown(rig.terminal)
         assert await rig.link.tell(rig.point(), undone, until) == "" and not shown(rig.terminal)
         rig.terminal.faults.add("lying_state")
-        assert await rig.link.tell(rig.point(), order, until) == "not_in_force"
+        assert await rig.link.tell(rig.point(), order, until, cuts_by_itself=True) == "not_in_force"
         assert rig.terminal.orders == [order, undone, order]
 
     rig.run(story)
@@ -60,7 +60,20 @@ def test_a_terminal_that_holds_the_credit_itself_is_not_tripped_from_here() -> N
         rig.terminal.purchase.add(1)
         outcome = await rig.link.drive(rig.point(), rig.order())
         assert (outcome.result, outcome.reason) == (DriveResult.REFUSED, "holds_credit")
-        assert "purchase" not in rig.link.orders and "purchase-off" in rig.link.orders
+
+    rig.run(story)
+
+
+def test_purchase_control_needs_a_persons_word() -> None:
+    rig = TerminalRig(model=SWITCHING)
+
+    async def story() -> None:
+        await rig.dial()
+        until = rig.clock.now() + HOUR
+        assert await rig.link.tell(rig.point(), Order.PURCHASE, until) == "cuts_by_itself"
+        assert rig.terminal.orders == []
+        assert await rig.link.tell(rig.point(), Order.PURCHASE, until, cuts_by_itself=True) == ""
+        assert rig.terminal.purchase == {1}
 
     rig.run(story)
 

@@ -165,9 +165,16 @@ async def collected(shell: wiring.Shell, port: int, pushes: int) -> None:
     assert done["in_force"] and not device.alarm
     done = await actions()["meters.tell"](shell, {"account": "A2", "order": "keep-power"})
     assert done["in_force"] and line.meters[ADDRESS].meter.keep_power
-    for name, word in (("A1", "purchase"), ("A3", "alarm")):
-        with pytest.raises(ShellError, match="takes no order"):
-            await actions()["meters.tell"](shell, {"account": name, "order": word})
+    with pytest.raises(ShellError, match="takes no order"):
+        await actions()["meters.tell"](shell, {"account": "A3", "order": "alarm"})
+    with pytest.raises(ShellError, match="cuts by a credit of its own"):
+        await actions()["meters.tell"](shell, {"account": "A1", "order": "purchase"})
+    assert Order.PURCHASE not in device.orders
+    done = await actions()["meters.tell"](shell, {"account": "A1", "order": "purchase", "cuts_by_itself": True})
+    assert done["in_force"] and device.purchase == {1}
+    refused = await switching.drive(points["M1"], Drive("C2", "M1", "disconnect", 3, until))
+    assert (refused.result, refused.reason) == (DriveResult.REFUSED, "holds_credit")
+    assert (await actions()["meters.tell"](shell, {"account": "A1", "order": "purchase-off"}))["in_force"]
     device.faults.add("lying_state")
     with pytest.raises(ShellError, match="not in force: not_in_force"):
         await actions()["meters.tell"](shell, {"account": "A1", "order": "alarm"})
