@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ingest import drivers
+from ingest.plan import Due
 from ingest.records import Channel, Drive, DriveResult, Flag, MeterPoint, RelayState
-from sim.direct import DirectLink
+from sim.direct import TOGETHER, DirectLink
 from sim.faults import FAULTS
 from sim.loop import DeviceClock, VirtualClock, VirtualLoop, run_virtual
 from sim.meters import SimMeter
@@ -166,3 +167,56 @@ def test_a_fence_that_left_before_and_a_wrong_clock_refuse_the_order() -> None:
 
     assert bench.run(day()) == [DriveResult.REFUSED, DriveResult.ACKNOWLEDGED, DriveResult.FENCED]
     assert [state for _, state, _ in bench.metal.relay_changes] == [RelayState.OPEN]
+
+
+def swept(bench: Bench, visits: int, *, meanwhile: Any = None) -> list[tuple[str, float]]:
+    """What a sweep over so many visits of the one meter gives, by reason ("" is a read), and when."""
+    found: list[tuple[str, float]] = []
+    calls = [Due(bench.point, T) for _ in range(visits)]
+
+    async def took(done: Any) -> None:
+        for _, poll in done:
+            why = "back" if poll is None else poll.findings[0].code if poll.findings else ""
+            found.append((why, bench.loop.time()))
+
+    async def day() -> None:
+        beside = asyncio.create_task(meanwhile()) if meanwhile is not None else None
+        await bench.link.sweep(lambda: calls.pop() if calls else None, took, deadline_s=60.0)
+        if beside is not None:
+            await beside
+
+    bench.run(day())
+    return found
+
+
+def test_a_sweep_visits_all_in_rounds_that_share_a_wait() -> None:
+    found = swept(Bench(NetworkFaults()), TOGETHER + 3)
+    assert [why for why, _ in found] == [""] * (TOGETHER + 3)
+    times = sorted({at for _, at in found})
+    assert len(times) == 2
+    assert TOGETHER * 3 * 0.04 < times[0] < TOGETHER * 3 * 0.16  # two exchanges and one after, to and fro, one by one
+
+
+def test_who_comes_after_a_link_was_found_down_is_handed_back_unasked() -> None:
+    bench = Bench(NetworkFaults())
+    bench.network.set_down("g", True)
+    assert [why for why, _ in swept(bench, 3)] == ["unreachable", "back", "back"]
+    late = Bench(NetworkFaults())
+
+    async def breaks() -> None:
+        await asyncio.sleep(0.2)
+        late.network.set_down("g", True)
+
+    assert [why for why, _ in swept(late, 3, meanwhile=breaks)] == ["unreachable", "back", "back"]
+
+
+def test_an_order_waits_for_one_round_of_a_serial_line_at_most() -> None:
+    bench, drove = Bench(NetworkFaults(), "dds238"), []
+
+    async def drives() -> None:
+        await asyncio.sleep(0.01)
+        await bench.link.drive(bench.point, bench.order("disconnect"))
+        drove.append(bench.loop.time())
+
+    times = sorted({at for _, at in swept(bench, 4 * TOGETHER, meanwhile=drives)})
+    assert times[0] < drove[0] < times[1] + 1
