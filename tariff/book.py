@@ -190,6 +190,7 @@ def _version(section: Section, zone: str, series: Callable[[str], bytes] | None)
     _check_periods(section, version, periods)
     _check_included(section, version)
     _check_free(section, version)
+    _check_netting(section, version)
     section.done()
     return version
 
@@ -298,6 +299,19 @@ def _check_free(section: Section, version: Version) -> None:
                 f"component {spec.id!r}: {of.id!r} has a price for each slot: say what free kWh are worth",
                 'price = "0.12"',
             )
+
+
+def _check_netting(section: Section, version: Version) -> None:
+    """Export of a window takes back kWh of its prices, whatever class the total reaches: all must name it alike."""
+    for index, spec in enumerate(version.components):
+        of = next((one for one in version.components if isinstance(spec, NetMetering) and one.id == spec.of), None)
+        if not isinstance(spec, NetMetering) or spec.by != "period" or not isinstance(of, Energy) or of.ladder is None:
+            continue
+        if len({frozenset(name for name, _ in one.prices) for one in of.ladder.classes}) > 1:
+            item = Section(
+                section.table["component"][index], (*section.path, "component", index), section.file, section.places
+            )
+            item.fail("by", f"component {spec.id!r}: the classes of {of.id!r} have prices of different periods")
 
 
 def _holidays(section: Section) -> tuple[str, ...]:

@@ -5,28 +5,44 @@ ladders, taxes on taxes, rebates and roundings need no formula of their own. Fix
 purchase.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
+from tariff import money
 from tariff.errors import RatingError
 from tariff.evaluation import evaluate, totals
+from tariff.facts import Line
 from tariff.model import Book
 from tariff.periods import period_of
 from tariff.plan import MAX_SLOT_WH, Plan, compile
 from tariff.slots import Slots
+from tariff.statement import printed, rounding
 from tariff.step import settle
 
 MAX_MONTHS = 120  # without a purchase; a longer pause is asked to be settled by hand
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What a purchase put on one line of the bill: micro-units, and of energy Wh; "" for periods without a purchase."""
+
+    id: str
+    period: str
+    tier: int | None
+    price: str
+    wh: int
+    amount_micro: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sale:
     """What one purchase buys: ``wh``, what it costs, and what is left over because the next Wh costs more.
 
-    ``cost_micro`` holds ``fixed_micro``, the charges that do not depend on energy. The parts add up to the payment.
+    ``cost_micro`` holds ``fixed_micro``, the charges that do not depend on energy. Cost, arrears, emergency credit and
+    change add up to the payment, ``parts`` to the cost.
     """
 
     wh: int
@@ -35,6 +51,7 @@ class Sale:
     change_micro: int
     emergency_micro: int = 0
     fixed_micro: int = 0
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +88,8 @@ def vend(
     plan = compile(book, start, end, 60, attributes)
     slot = min(plan.slots - 1, int((at - start).total_seconds() // 3600))
     own = since < start if since is not None else first
-    fixed = (_total(plan, 0, 0) if own else 0) + (_missed(book, since, start, attributes) if since is not None else 0)
+    missed = _missed(book, since, start, attributes) if since is not None else 0
+    fixed = (_total(plan, 0, 0) if own else 0) + missed
     before = _total(plan, slot, bought_wh) - fixed
 
     def cost(wh: int) -> int:
@@ -80,7 +98,8 @@ def vend(
     steps = _largest(lambda count: cost(count * step_wh) <= purse, (MAX_SLOT_WH - bought_wh) // step_wh)
     wh = steps * step_wh if purse > 0 else 0  # not the Wh that a rounding gives away
     spent = cost(wh) if wh else 0
-    return Sale(wh, spent, share, purse - spent, emergency, fixed if wh else 0)
+    parts = tuple(_parts(plan, slot, (bought_wh, wh), own=own, missed=missed)) if wh else ()
+    return Sale(wh, spent, share, purse - spent, emergency, fixed if wh else 0, parts)
 
 
 def _missed(book: Book, since: datetime, start: datetime, attributes: Mapping[str, str] | None) -> int:
@@ -96,12 +115,36 @@ def _missed(book: Book, since: datetime, start: datetime, attributes: Mapping[st
     raise RatingError(f"the last purchase was more than {MAX_MONTHS} periods ago: settle the fixed charges by hand")
 
 
+def _parts(plan: Plan, slot: int, energy: tuple[int, int], *, own: bool, missed: int) -> Iterator[Part]:
+    """What ``energy`` (bought before, now) adds to each line; with fixed charges where they are its ``own``."""
+    bought, wh = energy
+    if missed:
+        yield Part("", "", None, "", 0, missed)
+    found: dict[tuple[str, str, int | None, str], tuple[int, int]] = {}
+    signed = [(bought + wh, 1), (bought, -1), *([(0, 1)] if own else [])]
+    for used, sign in signed:
+        lines = _lines(plan, slot, used)
+        rows = [one for line in lines if (one := printed(line)) is not None]
+        for one in (*rows, *rounding(lines, int(totals(plan.book, lines)[0]))):
+            key = (one.id, one.period, one.tier, one.price)
+            counted = money.scaled(one.quantity, money.MICRO_SCALE) // 1000 if one.unit == "kWh" else 0
+            held = found.get(key, (0, 0))
+            found[key] = held[0] + sign * counted, held[1] + sign * one.amount_micro
+    for (ident, period, tier, price), (counted, amount) in found.items():
+        if counted or amount:
+            yield Part(ident, period, tier, price, counted, amount)
+
+
 def _total(plan: Plan, slot: int, wh: int) -> int:
     """Micro-units of the bill whose energy all falls into ``slot``."""
+    return int(totals(plan.book, _lines(plan, slot, wh))[0])
+
+
+def _lines(plan: Plan, slot: int, wh: int) -> list[Line]:
     energy = np.zeros((1, plan.slots), np.int64)
     energy[0, slot] = wh
     state = settle(plan, plan.zero(1), 0, energy)
-    return int(totals(plan.book, evaluate(plan, state, slots=Slots(plan.calendar, energy)))[0])
+    return evaluate(plan, state, slots=Slots(plan.calendar, energy))
 
 
 def _largest(fits: Callable[[int], bool], high: int) -> int:

@@ -101,6 +101,37 @@ def price(
 
 
 @group.command()
+def vend(
+    book: BookArgument,
+    money: Annotated[str, typer.Option("--money", metavar="N", help="The payment.")],
+    at: Annotated[str, typer.Option("--at", metavar="DATE", help="Day of the purchase; default: today.")] = "",
+    bought: Annotated[str, typer.Option("--bought", metavar="N", help="kWh bought before in the same period.")] = "0",
+    again: Annotated[bool, typer.Option("--again", help="Not the period's first purchase: no fixed charges.")] = False,
+    since: Annotated[
+        str,
+        typer.Option("--since", metavar="DATE", help="The purchase before: periods since bear fixed charges."),
+    ] = "",
+    arrears: Annotated[str, typer.Option("--arrears", metavar="N", help="What is owed from before.")] = "0",
+    percent: Annotated[
+        int, typer.Option("--arrears-percent", min=0, max=100, help="Of the payment, at most, for arrears.")
+    ] = 0,
+    emergency: Annotated[str, typer.Option("--emergency", metavar="N", help="Emergency credit to be paid back.")] = "0",
+    step: Annotated[str, typer.Option("--step", metavar="N", help="kWh are sold in whole steps of this.")] = "0.001",
+    attribute: AttributeOption = None,
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Say what a payment buys: kWh, the exact inverse of the bill, line by line; fixed charges, arrears, change."""
+    from prewatt.tariffs import attributes_of
+    from prewatt.vending import sold
+
+    options = {"at": at, "bought": bought, "again": again, "since": since, "arrears": arrears, "emergency": emergency}
+    options |= {"arrears_percent": percent, "step": step, "attributes": attributes_of(attribute or ())}
+    data = sold(home, book, money, options)
+    emit(Result("tariff vend", data, rows="lines", columns=("id", "period", "tier", "kwh", "price", "amount")))
+
+
+@group.command()
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="A book; A@DATE is its version in force then.")],
     after: Annotated[str, typer.Argument(metavar="B", help="Another, or another version.")],

@@ -88,7 +88,8 @@ def inputs(spec: NetMetering, facts: Facts) -> Iterator[Input]:
         yield from lots(banks.held(facts, _name(spec, label), spec.expiry)[0], 3, "kWh", label)
         for version in sorted({line.versions for line in own if line.period == label}):
             periods = () if spec.by == "total" else _periods(facts, spec, label, version)
-            yield from hours(facts, spec, "export", periods, versions=version, label=label)
+            if periods or spec.by == "total":
+                yield from hours(facts, spec, "export", periods, versions=version, label=label)
 
 
 def _banked(spec: NetMetering, facts: Facts) -> list[str]:
@@ -109,7 +110,8 @@ def _net(
     for version in sorted({line.versions for line in lines}):
         periods = () if spec.by == "total" else _periods(facts, spec, label, version)
         own = sorted((line for line in lines if line.versions == version), key=lambda line: -(line.tier or 0))
-        export = slots.sums("export", version, periods)
+        none = spec.by == "period" and not periods  # no hour of the bill is the label's
+        export = np.zeros(facts.n, np.int64) if none else slots.sums("export", version, periods)
         used: Ints = np.array([int(sum(line.quantity[row] for line in own)) for row in range(facts.n)], np.int64)
         direct = np.minimum(np.maximum(used, 0), export)
         held, drawn = banks.use(held, np.maximum(used - direct, 0))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,21 @@ def test_price_says_which_attribute_is_missing(run: Run) -> None:
     told = run("tariff", "price", "bangladesh-lt-a", "--kwh", "100")
     assert told.code == 1
     assert "sanctioned_kw" in told.err
+
+
+def test_vend_sells_what_the_bill_would_cost(run: Run) -> None:
+    """What Kenya Power's page prints: 500 buys 32.3 units, the next 500 of the month 31.3, of which 17.7 are cheap."""
+    vend = ("tariff", "vend", "kenya-domestic-prepaid", "-o", "json", "--money")
+    first = run(*vend, "500", "--at", "2024-03-03").json
+    assert (first["kwh"][:4], first["fixed"], first["change"]) == ("32.2", "174.00", "0.00")
+    assert sum(Decimal(line["amount"]) for line in first["lines"]) == Decimal(first["cost"]) == 500
+    words = ("--again", "--bought", "32.3", "--arrears", "80", "--arrears-percent", "10", "--step", "0.1")
+    second = run(*vend, "555.5", "--at", "2024-03-20", *words).json
+    energies = [line["kwh"] for line in second["lines"] if line["id"] == "energy"]
+    assert (energies[0], second["arrears"], second["fixed"], second["kwh"]) == ("17.7", "55.55", "0.00", "31.2")
+    assert sum(Decimal(second[key]) for key in ("cost", "arrears", "change")) == Decimal("555.5")
+    assert "earlier_periods" in run(*vend, "500", "--at", "2024-03-03", "--since", "2024-01-20").out
+    assert run(*vend, "much").code == 2
 
 
 def test_diff_of_two_versions(run: Run) -> None:

@@ -134,7 +134,7 @@ def version(pick: Choices, start: str, shapes: list[str], room: levies.Room) -> 
         for ident, shape in zip(("energy", "rider"), shapes, strict=False)
     ]
     single = single_price(found[0])
-    room = levies.Room(names, room.minutes, room.rising, single, room.netted)
+    room = levies.Room(names, room.minutes, room.rising, single, room.netted and nettable(found[0]))
     after = levies.levies(pick, [one["id"] for one in found], room)
     known = [one["id"] for one in [*found, *after]]
     table["component"] = found + [levies.fitted(one, known, names, found[0]) for one in after]
@@ -149,6 +149,12 @@ def single_price(energy: Table) -> bool:
     return all(isinstance(one.get("prices"), list) for one in classes)
 
 
+def nettable(energy: Table) -> bool:
+    """Whether export may be netted by period: the classes of a class ladder name the same ones."""
+    names = [one["prices"] for one in energy.get("ladder", {}).get("classes", [])]
+    return len({frozenset(one) if isinstance(one, dict) else frozenset("*") for one in names}) < 2
+
+
 def changed(pick: Choices, before: Table, start: str, room: levies.Room) -> Table:
     """A later version: other windows, other prices, and of the rest some kept, some changed, some gone."""
     table: Table = {"from": start, **calendar(pick), "component": []}
@@ -159,7 +165,7 @@ def changed(pick: Choices, before: Table, start: str, room: levies.Room) -> Tabl
             table["component"].append(energies.again(pick, old, names))
         else:
             fate = pick.one(("same", "same", "other", "gone"))
-            if fate == "gone":
+            if fate == "gone" or (old["kind"] == "net_metering" and not nettable(table["component"][0])):
                 continue
             single = single_price(table["component"][0])
             own = levies.Room(names, room.minutes, room.rising, single, room.netted)

@@ -48,10 +48,11 @@ def chained(pick: Choices) -> str:
     names = tariffs.periods_of(first)
     energy = energies.energy(pick, "energy", shape, names)
     sold = {"id": "sold", "kind": "energy", "quantity": "export", "credit": True, "prices": ["0.08"]}
-    room = levies.Room(names, HALF_DAY, single=tariffs.single_price(energy), netted=True)
+    room = levies.Room(names, HALF_DAY, single=tariffs.single_price(energy), netted=tariffs.nettable(energy))
     rows = [energy, sold]
     for place, kind in enumerate(pick.some(KEPT, 2, 4)):
-        rows.append(levies.levy(pick, f"{kind}{place}", kind, [one["id"] for one in rows], room))
+        if room.netted or kind != "net_metering":
+            rows.append(levies.levy(pick, f"{kind}{place}", kind, [one["id"] for one in rows], room))
     gas = tariffs.gas_of(pick) if pick.rarely(4) else {}
     whole = first | {"component": rows} | gas
     table["version"] = [whole]

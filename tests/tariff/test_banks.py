@@ -229,6 +229,16 @@ def test_export_takes_back_kwh_of_several_prices_at_their_mean() -> None:
     assert [line.price for line in one.bill(export_wh=sent).lines] == ["", ""]
 
 
+def test_classes_that_name_other_periods_are_not_netted_by_period() -> None:
+    classes = [{"up_to": "20", "prices": {"peak": ["0.10"], "*": ["0.05"]}}, {"prices": ["0.20"]}]
+    ladder = {"mode": "by_total", "reset": "month", "allocate": "chronological", "classes": classes}
+    energy = {"id": "energy", "kind": "energy", "ladder": ladder}
+    meter = {"id": "nm", "kind": "net_metering", "of": "energy", "by": "period", "expires_months": 12}
+    window = {"window": [{"period": "peak", "from": "08:00", "to": "20:00"}], "default_period": "off"}
+    with pytest.raises(BookError, match="the classes of 'energy' have prices of different periods"):
+        made(energy, meter, version=window)
+
+
 def test_netting_knows_no_averages() -> None:
     meter = {"id": "nm", "kind": "net_metering", "of": "energy", "by": "total", "expires_months": 12}
     rows = [ENERGY, meter]

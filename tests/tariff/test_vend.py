@@ -29,6 +29,8 @@ def test_what_is_vended_costs_no_more_than_the_money_and_one_wh_more_would(paid:
     sale = vend(book, AT, paid, bought_wh=bought, first=first)
     assert sale.cost_micro + sale.change_micro + sale.arrears_micro == paid
     assert sale.change_micro >= 0
+    assert sum(part.amount_micro for part in sale.parts) == sale.cost_micro
+    assert sum(part.wh for part in sale.parts if part.id == "energy") == sale.wh
     dearest = 1_200 * 106 // 100 + 1
     if sale.wh:
         assert sale.change_micro <= dearest + 20_000  # a Wh and two roundings
@@ -41,6 +43,8 @@ def test_fixed_charges_fall_on_the_first_purchase() -> None:
     assert money.text(first.wh, 3) == "58.821"  # 41.1747 and 2.8302 are printed as 41.17 and 2.83
     assert second.wh > first.wh
     assert vend(book, AT, 6_000_000).wh == 0
+    fees = [part.amount_micro for sale in (first, second) for part in sale.parts if part.id == "service"]
+    assert fees == [6_000_000]
 
 
 def test_arrears_take_their_share() -> None:
