@@ -28,13 +28,15 @@ types: $(STAMP)
 contracts: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
-# In virtual time and in memory two at a time; real sockets, kills and browsers have the machine to themselves.
-# PYTEST="tests/tariff -k money" runs just that.
-ALONE := sockets or kill or browser
+# In virtual time and in memory two at a time; so what has sockets and processes of its own, a file's tests in one lane.
+# What is held to seconds of the wall clock has the machine to itself. PYTEST="tests/tariff -k money" runs just that.
+OWN := sockets or kill
+ALONE := browser or alone
 
 test: $(STAMP)
 ifeq ($(strip $(PYTEST)),)
-	$(BIN)/python -m pytest -rs -n 2 --dist loadscope --no-loadscope-reorder -m "not ($(ALONE))"
+	$(BIN)/python -m pytest -rs -n 2 --dist loadscope --no-loadscope-reorder -m "not ($(OWN) or $(ALONE))"
+	$(BIN)/python -m pytest -rs -n 2 --dist loadfile -m "($(OWN)) and not ($(ALONE))"
 	$(BIN)/python -m pytest -rs -m "$(ALONE)"
 else
 	$(BIN)/python -m pytest -rs $(PYTEST)

@@ -75,6 +75,7 @@ def test_hostile_input_stops_nothing_else(tmp_path: Path, run: Run, monkeypatch:
     assert facts.sound(day.home, day.host_clock) == []
 
 
+@pytest.mark.alone
 def test_a_stop_drains_in_time_though_every_meter_hangs(tmp_path: Path) -> None:
     day = Day(tmp_path / "d", build(3, 10), 1)
     ends: list[tuple[int, float]] = []
