@@ -109,14 +109,15 @@ def _bills(
     A run holds everybody who may get a bill: each is taken when the one before it has gone by.
     """
     before = 0
-    for number, run in enumerate(runs):
-        total = before + len(run.customers) * (months - number)
+    for run in runs:
+        total = before + len(run.customers) * months
         for look in billing.looks(shell.store, run):
             bills = look.bills if post is None else post(run, look)
             tally.add(bills, look.reads)
             progress("accounts billed", before + look.done, total)
             yield from bills
-        before += len(run.customers)
+        before, months = before + len(run.customers), months - 1
+        del run
 
 
 def posted(shell: Shell, period: str, account: str, *, rows: bool = True) -> dict[str, Any]:
