@@ -14,17 +14,16 @@ from ingest.records import Channel, Finding, MeterPoint
 from storage import tiers
 from storage.around import AT_ONCE, Around, by_meter, joined
 from storage.charging import GroupCharges
-from storage.customers import Customer, attributes_of
 from storage.positions import Group, measured
 from storage.records import Account, Install, OpenPeriod, StoredBill
+from storage.roster import Roster, Slot, uncovered
 from storage.store import Store
 from storage.usage import Bool, Energies, Grid, Int, Master, at_ms, ms_of, share
-from tariff import gas, jumps, money, rating, statement
+from tariff import gas, jumps, money, statement
 from tariff.errors import RatingError
 from tariff.model import Book
-from tariff.statement import Usage, ladder_start, period_of
+from tariff.statement import Usage, ladder_start
 
-Slot = tuple[str, datetime]  # an account's period, by its start
 Quality = Callable[[Int], Bool]  # flags to which of them count
 _MS = 1
 UNWRITTEN = -1  # no provisional money is below zero
@@ -98,13 +97,9 @@ class Folds:
         self.open_of: dict[str, dict[datetime, OpenPeriod]] = {}
         for period in periods:
             self.open_of.setdefault(period.account, {})[period.start] = period
-        self._groups: dict[tuple[object, ...], Group] = {}
-        self._where: dict[Slot, Group] = {}
-        self._spans: dict[str, tuple[datetime, datetime]] = {}
+        self._roster = Roster(self.master, self.accounts, books)
         self._estimated: dict[int, int] = {}
         self._written: dict[int, Int] = {}  # by group and row: the provisional money of its open period
-        self._fast: dict[int, tuple[Group, int]] = {}
-        self._latest: dict[str, datetime] = {}
         self._bills = store.read(lambda reader: reader.find(StoredBill, limit=1)) != []  # later ones make folds anew
 
     def load(self) -> Moved:
@@ -120,14 +115,18 @@ class Folds:
         touched: dict[tuple[int, bool], _Touched] = {}
         around = Around(self._store, self.master)
         for (start, end), accounts in sorted(wanted.items()):
-            for account in self._nearing(accounts, around):
+            new = [account for account in accounts if self._roster.opens(account, start)]
+            self._fill(new, (start, end), around)
+            for account in self._nearing(set(accounts) - set(new), around):
                 try:
                     group, row = self._place(account, start, end, around)
                 except RatingError:
                     continue  # its next intervals bring the finding; nobody else waits for it
                 group.put(row, around.of(account, start, end))
-                other = self.open_of[account][start].book_hash != group.plan.book.hash
-                touched.setdefault((id(group), other), _Touched(group)).mark(row, 0)
+            for account in accounts:
+                if (found := self._roster.where.get((account, start))) is not None:
+                    other = self.open_of[account][start].book_hash != found.plan.book.hash
+                    touched.setdefault((id(found), other), _Touched(found)).mark(found.row_of[account], 0)
         self._move([one for (_, other), one in touched.items() if not other], Moved(), write=False)
         repriced = Moved()
         self._move([one for (_, other), one in touched.items() if other], repriced, write=True)
@@ -140,37 +139,29 @@ class Folds:
             around.near(ordered[at : at + AT_ONCE])
             yield from ordered[at : at + AT_ONCE]
 
-    def _book(self, account: str) -> Book | None:
-        known = self.accounts.get(account)
-        return self._books.get(known.book) if known is not None else None
+    def _fill(
+        self, accounts: Iterable[str], span: tuple[datetime, datetime], around: Around
+    ) -> list[tuple[Group, int, int]]:
+        """Open the periods of plain accounts with all that is stored; rows that have any, from which slot on."""
+        found, odd = self._roster.fill(self._store, accounts, span)
+        for account in self._nearing(odd, around):
+            group = self._roster.where[account, span[0]]
+            row = group.row_of[account]
+            found.append((group, row, group.put(row, around.of(account, *span))))
+        return found
 
-    def _period(self, book: Book, at: datetime) -> tuple[datetime, datetime]:
-        """The billing period of an instant; the last one asked for is kept per book."""
-        span = self._spans.get(book.hash)
-        if span is None or not span[0] <= at < span[1]:
-            span = self._spans[book.hash] = period_of(book, at)
-        return span
+    def _book(self, account: str) -> Book | None:
+        return self._roster.book(account)
 
     def _place(self, account: str, start: datetime, end: datetime, around: Around) -> tuple[Group, int]:
         """Return the group and row of an account's period, made if new (empty, with what its ladders carried)."""
-        known = self._where.get((account, start))
+        known = self._roster.where.get((account, start))
         if known is not None:
             return known, known.row_of[account]
         book = self._book(account)
         assert book is not None
-        known_as = self.accounts[account]
-        customer = Customer(account, book, known_as.attributes, known_as.closed)
-        attributes = attributes_of(self.master, customer, (start, end))
-        minutes = self.master.minutes(account, start)
-        key = (book.hash, start, end, minutes, tuple(sorted(attributes.items())))
-        if key not in self._groups:
-            self._groups[key] = Group.of(rating.compile(book, start, end, minutes, attributes), start, minutes)
-        group = self._groups[key]
-        before = self._carry(account, book, start, minutes, around)
-        group.add([account], [before], self.master.first_slot(account, group.grid))
-        self._where[account, start] = group
-        self._quicken(account, start, group)
-        return group, group.row_of[account]
+        before = self._carry(account, book, start, self.master.minutes(account, start), around)
+        return self._roster.seat(account, (start, end), before)
 
     def _carry(self, account: str, book: Book, start: datetime, minutes: int, around: Around) -> dict[str, int]:
         begin = ladder_start(book, start)
@@ -183,12 +174,12 @@ class Folds:
         """Take new intervals: place them, move their accounts, return what must be committed with them."""
         moved = Moved()
         touched: dict[int, _Touched] = {}
-        energies = Energies.of(fresh)
+        energies, around = Energies.of(fresh), Around(self._store, self.master, fresh)
+        self._open(energies, around, touched)
         own_of = by_meter(energies.take(np.flatnonzero(~self._take_plain(energies, touched))))
         accounts = {
             install.account for meter in own_of for install in self.master.by_meter.get(meter, []) if install.account
         }
-        around = Around(self._store, self.master, fresh)
         for account in self._nearing(accounts, around):
             parts = [own_of[meter] for meter in self.master.meters(account) if meter in own_of]
             own = self.master.of_account(joined(parts), account)
@@ -213,7 +204,7 @@ class Folds:
         ends = own.end
         low, high = int(ends.min()), int(ends.max())
         while low <= high:
-            start, end = self._period(book, at_ms(low - _MS))
+            start, end = self._roster.period(book, at_ms(low - _MS))
             inside = np.flatnonzero((ends > ms_of(start)) & (ends <= ms_of(end)))
             part = own if inside.size == ends.size else own.take(inside)
             self._take_period(account, (start, end), part, around, touched, moved)
@@ -232,7 +223,7 @@ class Folds:
         moved: Moved,
     ) -> None:
         start, end = span
-        if (account, start) not in self._where and self._billed(account, start):
+        if (account, start) not in self._roster.where and self._billed(account, start):
             moved.billed.append((account, start))
             self._go_on(account, span, around, touched, moved)
             return
@@ -266,43 +257,40 @@ class Folds:
 
     def _carry_on(self, account: str, start: datetime, around: Around, touched: dict[int, _Touched]) -> None:
         """Rewind a later open period when an earlier one changed what its ladders carry over."""
-        group, book = self._where.get((account, start)), self._book(account)
+        group, book = self._roster.where.get((account, start)), self._book(account)
         if group is None or book is None:
             return
         row = group.row_of[account]
         if group.carry(row, self._carry(account, book, start, group.grid.minutes, around)):
             touched.setdefault(id(group), _Touched(group)).mark(row, 0)
 
+    def _open(self, energies: Energies, around: Around, touched: dict[int, _Touched]) -> None:
+        """Open together the periods that plain accounts come into with these intervals."""
+        wanted: dict[tuple[datetime, datetime], list[str]] = {}
+        for meter, low, high in uncovered(self._roster.quick, energies):
+            installs = self.master.by_meter.get(meter, [])
+            account = installs[0].account if len(installs) == 1 else ""
+            book = self._book(account) if account else None
+            if book is None or low <= ms_of(installs[0].start):
+                continue
+            span = self._roster.period(book, at_ms(low - _MS))
+            if high <= ms_of(span[1]) and self._roster.opens(account, span[0]):
+                wanted.setdefault(span, []).append(account)
+        for span, accounts in sorted(wanted.items()):
+            billed = self._store.read(lambda r, at=span[0]: {b.account for b in r.find(StoredBill, start=at)})  # type: ignore[misc]
+            for group, row, slot in self._fill([name for name in accounts if name not in billed], span, around):
+                touched.setdefault(id(group), _Touched(group)).mark(row, slot)
+
     def _take_plain(self, energies: Energies, touched: dict[int, _Touched]) -> Bool:
         """Take actual slots of meters that are their account's only one, all at once; returns what was taken."""
         taken = np.zeros(energies.end.shape, np.bool_)
-        if self.force:
-            return taken
-        rows_of: dict[int, tuple[Group, list[int], list[int]]] = {}
-        for number, meter in enumerate(energies.meter_id.tolist()):
-            known = self._fast.get(meter)
-            if known is not None:
-                _, numbers, rows = rows_of.setdefault(id(known[0]), (known[0], [], []))
-                numbers.append(number)
-                rows.append(known[1])
-        for group, numbers, rows in rows_of.values():
-            pick, row = np.array(numbers, np.int64), np.array(rows, np.int64)
-            good, slots = group.put_plain(row, energies.take(pick))
+        for group, pick, rows in self._roster.quick.parts(energies.meter_id):
+            good, slots = group.put_plain(rows, energies.take(pick))
             taken[pick[good]] = True
             first = touched.setdefault(id(group), _Touched(group)).first
-            for one, slot in zip(row[good].tolist(), slots[good].tolist(), strict=True):
+            for one, slot in zip(rows[good].tolist(), slots[good].tolist(), strict=True):
                 first[one] = min(slot, first.get(one, slot))
         return taken
-
-    def _quicken(self, account: str, start: datetime, group: Group) -> None:
-        """Note the account's latest period for the plain hour, if it has one meter for good, counted once."""
-        installs = self.master.by_account.get(account, [])
-        one = installs[0] if len(installs) == 1 else None
-        if one is None or one.end is not None or one.multiplier != 1:
-            return
-        if len(self.master.by_meter[one.meter_id]) == 1 and start >= self._latest.get(account, start):
-            self._latest[account] = start
-            self._fast[one.meter_id] = (group, group.row_of[account])
 
     def _billed(self, account: str, start: datetime) -> bool:
         return self._store.read(lambda reader: reader.get(StoredBill, account, start)) is not None
@@ -355,7 +343,7 @@ class Folds:
     def estimate(self, now: datetime) -> list[OpenPeriod]:
         """Make the provisional money of unread slots again where time or reads moved; return what changed."""
         changed = []
-        for group in self._groups.values():
+        for group in self._roster.groups.values():
             slot = max(0, min((ms_of(now) - group.grid.start) // group.grid.slot_ms, group.grid.count))
             if self._estimated.get(id(group)) == slot:
                 continue

@@ -82,10 +82,10 @@ class Group:
         """Whether the plan prices what was fed in."""
         return any(stream.quantity != "import" for stream in self.plan.streams)
 
-    def add(self, accounts: Sequence[str], carried: Sequence[Mapping[str, int]], since: int = 0) -> None:
+    def add(self, accounts: Sequence[str], carried: Sequence[Mapping[str, int]], since: Int | int = 0) -> None:
         """Give each account a row, standing at the start of the period with what earlier ones left it.
 
-        Before slot ``since`` they had no meter: nothing is unread there.
+        Before slot ``since`` (one for all, or each its own) they had no meter: nothing is unread there.
         """
         n, at = len(accounts), len(self.accounts)
         self._make_room(at + n)
@@ -95,8 +95,9 @@ class Group:
             self.accounts.append(account)
         assert self.zero is not None and self.state is not None
         rows = np.arange(at, at + n)
+        brought = _stack([self.plan.zero(1, before) for before in carried]) if any(carried) else self.plan.zero(n, {})
         for state in (self.zero, self.state):
-            _assign(state, rows, _stack([self.plan.zero(1, before) for before in carried]))
+            _assign(state, rows, brought)
         self.since[rows] = since
 
     def _make_room(self, rows: int) -> None:

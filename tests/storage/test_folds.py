@@ -148,7 +148,8 @@ def test_plain_hours_with_export_beside_read_nothing_from_the_store(tmp_path, mo
     for book in ("demo", "odd"):
         took.clear()
         lived(tmp_path / book, book, [hour(n) for n in range(1, 6)])
-        assert [int(taken.sum()) for taken in took] == [0, 8, 8, 8, 8] or [int(t.sum()) for t in took] == [8] * 4
+        counts = [int(taken.sum()) for taken in took]
+        assert counts in ([0, 8, 8, 8, 8], [8, 0, 8, 8, 8, 8])  # the first hour is stored when its period opens
 
 
 @pytest.mark.parametrize("beside", [Flag.SUSPECT, Flag.CONFIRMED | Flag.ESTIMATED])
