@@ -99,6 +99,22 @@ def consumed(series: Series, off: Sequence[tuple[datetime, datetime | None]]) ->
     return kept, left
 
 
+def filled(series: Series, start: datetime, end: datetime) -> Series:
+    """The same series with intervals of no energy where it has none in [start, end); for slots of one length only."""
+    inside = np.flatnonzero((series.end > to_ms(start)) & (series.end <= to_ms(end)))
+    if not inside.size or (series.minutes[inside] != series.minutes[inside[0]]).any():
+        return series
+    step = int(series.minutes[inside[0]]) * 60_000
+    first = int(series.end[inside[0]]) - (int(series.end[inside[0]]) - to_ms(start) - 1) // step * step
+    holes = np.setdiff1d(np.arange(first, to_ms(end) + 1, step), series.end)
+    holes = holes[holes > int(series.end[0])]
+    more = [np.full(holes.size, value, np.int64) for value in (step // 60_000, 0, 0)]
+    columns = [np.concatenate([old, new]) for old, new in zip(
+        (series.end, series.minutes, series.energy, series.flags), (holes, *more), strict=True)]  # fmt: skip
+    order = np.argsort(columns[0], kind="stable")
+    return Series(series.meter_id, series.channel, *(column[order] for column in columns))
+
+
 def rows(series: Sequence[Series]) -> list[dict[str, Any]]:
     """Intervals as plain rows, oldest first."""
     found = [

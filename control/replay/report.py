@@ -39,6 +39,7 @@ class Report:
     _notices: dict[str, str] = field(default_factory=dict)
     _commands: set[str] = field(default_factory=set)
     _held: dict[str, str] = field(default_factory=dict)
+    _judged: set[str] = field(default_factory=set)
     _money: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def row(self, at: datetime, account: str, name: str, **more: Any) -> Row:
@@ -49,7 +50,7 @@ class Report:
     def since(self, reader: Reader, since: datetime, *, balances: bool) -> list[Row]:
         """Everything new after ``since``, in order of time; ``balances`` too where they changed."""
         after = since - _SLACK
-        found = [*self._messages(reader, after), *self._switched(reader, after), *self._standing(reader, after)]
+        found = [*self._messages(reader, after), *self._standing(reader, after), *self._switched(reader, after)]
         if balances:
             found += self._balances(reader)
         return sorted(found, key=lambda row: (row["at"], row["account"]))
@@ -83,6 +84,9 @@ class Report:
         """Whoever would be cut and is held back, when the reason changes."""
         found = []
         for row in reader.find(Decision, at__ge=after, order="at"):
+            if row.decision in self._judged:
+                continue
+            self._judged.add(row.decision)
             if row.verdict != "hold":
                 if row.verdict != "alert":
                     self._held.pop(row.account, None)

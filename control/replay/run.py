@@ -3,7 +3,8 @@
 The engine is the product's: rating, forecast, ladder, guards, breaker, commands, fences, ledger, in a store of its own
 that is thrown away. What a replay takes for granted: payment channels count as reconciled, the relay obeys at once,
 notices are delivered at once, nothing is consumed while supply is off, and papers that the home does not hold (a signed
-agreement, a confirmed contact, the on-site proof) are taken as given and named in the summary.
+agreement, a confirmed contact, the on-site proof) are taken as given and named in the summary. Nobody sits before a
+replay: what waits for persons (an approval, a tripped breaker) has their word at once, and the summary counts it.
 """
 
 import heapq
@@ -16,33 +17,37 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from control import visits
+from control import journal, signals, visits
 from control.engine import Engine
 from control.fences import Fences
 from control.policy import Policy
 from control.ports import Delivery
-from control.records import Notice
-from control.replay.history import History, Series, consumed, rows
+from control.records import Command, CommandState, Notice
+from control.replay.history import History, Series, consumed, filled, rows
 from control.replay.line import DRIVERS, GATEWAY, MODEL, ReplayClock, ReplayLink, Stand
 from control.replay.report import Report, Row, amount, kwh
 from control.replay.rule import CHANNEL, Paying
 from control.settings import Settings
+from control.signals import Signal
 from control.tables import TABLES
 from ingest.records import Channel, MeterPoint
-from storage import batches
+from storage import batches, billing
 from storage.codec import from_ms
-from storage.records import Account, AccountState, Install, Payment, Posting
+from storage.records import Account, AccountState, Install, OpenPeriod, Payment, Posting
 from storage.schemas import INTERVALS
 from storage.store import Store
-from storage.unit import Unit
+from storage.unit import Reader, Unit
 from storage.writer import Priority
+from tariff.calendar import to_local
 from tariff.model import Book
+from tariff.statement import period_of
 
 STEP = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
 FILE = "file"
 BROUGHT = "carried:replay"
 BATCH = 500_000
+PERSONS = ("replay-1", "replay-2")
 
 
 class Doorbell:
@@ -95,6 +100,7 @@ class _Stage:
     due: list[tuple[datetime, int, Payment]] = field(default_factory=list)
     numbers: "count[int]" = field(default_factory=lambda: count(1))
     fed: int = 0
+    words: dict[str, int] = field(default_factory=lambda: {"approved": 0, "released": 0})
 
 
 async def replay(
@@ -115,12 +121,16 @@ async def replay(
         await _open(stage, paying, start)
         for row in _taken(stage):
             yield row
-        at = start
+        at = looked = start
         while at < end:
-            before, at = at, min(at + STEP, end)
-            await _payments(stage, paying, until=at)
+            at = min(at + STEP, end)
+            paid = await _payments(stage, until=at)
             clock.reach(at)
-            await _step(stage, line, at, whole=(at - start) % HOUR < STEP)
+            whole = at.minute == 0 or (at - start) % HOUR < STEP
+            if not (whole or paid or at == end or store.read(lambda r, now=at: _waits(r, now))):  # type: ignore[misc]
+                continue
+            before, looked = looked, at
+            await _step(stage, line, at, whole=whole)
             told = store.read(lambda r, since=before, h=at.minute == 0: stage.report.since(r, since, balances=h))  # type: ignore[misc]
             stage.rows += told
             _top_up(stage, paying, told, end)
@@ -131,6 +141,7 @@ async def replay(
     yield {
         "event": "summary", "from": start, "to": end, "accounts": len(history.accounts),
         "counts": {name: stage.report.counts[name] for name in names}, "assumed": assumed, "ledger_sum": str(zero),
+        "persons": stage.words,
         "policies": {klass: policy.id for klass, policy in rules.policies.items()},
     }  # fmt: skip
 
@@ -171,9 +182,10 @@ async def _open(stage: _Stage, paying: Paying, start: datetime) -> None:
     stage.history = replace(stage.history, points=tuple(points))
     records: Sequence[Account | MeterPoint | Install] = (*stage.history.accounts, *points, *stage.history.installs)
     stage.store.write(Priority.BATCH, lambda unit: [unit.add(record) for record in records])
-    _accept(stage, [one.between(datetime(1970, 1, 1), start) for one in stage.history.series])
+    _accept(stage, [_past(stage, one, start) for one in stage.history.series])
     await stage.engine.rate()
     owed = {row.account: row.accrued_micro for row in stage.store.read(lambda r: r.find(AccountState))}
+    _close(stage, start)
     for account in stage.history.accounts:
         if account.account in paying.balances:
             posted = paying.balances[account.account]
@@ -184,6 +196,31 @@ async def _open(stage: _Stage, paying: Paying, start: datetime) -> None:
             await _pay(stage, _payment(account, "opening", paying.opening_micro, start))
     stage.due += [(one.at, next(stage.numbers), one) for one in paying.payments if one.at >= start]
     heapq.heapify(stage.due)
+
+
+def _past(stage: _Stage, one: Series, start: datetime) -> Series:
+    """A series up to ``start``, with nothing used where the period at hand has holes: what is not owed warns nobody."""
+    past, point = one.between(datetime(1970, 1, 1), start), _point(stage.history, one.meter_id)
+    book = stage.engine.books.get(_book(stage.history, point)) if one.channel == Channel.IMPORT else None
+    return filled(past, period_of(book, start)[0], start) if book is not None else past
+
+
+def _close(stage: _Stage, start: datetime) -> None:
+    """Post the bills of periods that were over before the replay: their holes are no estimates of it either."""
+    over = stage.store.read(lambda r: r.find(OpenPeriod, end__le=start, order="start"))
+    books = {book.hash: book for book in stage.engine.books.values()}
+    months = {f"{to_local(row.start, books[row.book_hash].zone):%Y-%m}" for row in over if row.book_hash in books}
+    for month in sorted(months):
+        billing.post(stage.store, billing.compute(stage.store, month, stage.engine.books), start)
+
+
+def _point(history: History, meter_id: int) -> MeterPoint:
+    return next(point for point in history.points if point.meter_id == meter_id)
+
+
+def _book(history: History, point: MeterPoint) -> str:
+    name = _account(history, point)
+    return next((one.book for one in history.accounts if one.account == name), "")
 
 
 def _serial(history: History, point: MeterPoint) -> str:
@@ -209,22 +246,30 @@ async def _pay(stage: _Stage, payment: Payment) -> None:
     stage.rows.append(stage.report.row(stage.clock.now(), payment.account, "payment", **more))
 
 
-async def _payments(stage: _Stage, paying: Paying, *, until: datetime) -> None:
+def _waits(reader: Reader, now: datetime) -> bool:
+    """Whether a quarter of an hour has any work: a live command, or a notice that is due."""
+    if journal.live(reader):
+        return True
+    return any(row.not_before is None or row.not_before <= now for row in reader.find(Notice, state="queued"))
+
+
+async def _payments(stage: _Stage, *, until: datetime) -> bool:
     """Take what is paid before the next step, each at its own time; supply comes back at that time."""
-    del paying
+    taken = bool(stage.due) and stage.due[0][0] <= until
     while stage.due and stage.due[0][0] <= until:
         at, _, payment = heapq.heappop(stage.due)
         stage.clock.reach(at)
         await _pay(stage, payment)
         await stage.engine.dispatch()
         await stage.engine.dispatch()
+    return taken
 
 
 async def _step(stage: _Stage, line: ReplayLink, at: datetime, *, whole: bool) -> None:
     """A quarter of an hour's work; on the hour the whole cycle, with what was stored of that hour."""
     engine = stage.engine
     await engine.reconciled(CHANNEL, by="replay")
-    if at.minute == 0 or whole:
+    if whole:
         _feed(stage, at)
         kept = [(line.visit(point), _account(stage.history, point)) for point in stage.history.points]
         stage.store.write(
@@ -232,6 +277,7 @@ async def _step(stage: _Stage, line: ReplayLink, at: datetime, *, whole: bool) -
         )
         await engine.rate()
         await engine.decide()
+        await _agree(stage)
     await engine.notify()
     await engine.reconcile()
     await engine.dispatch()
@@ -239,6 +285,18 @@ async def _step(stage: _Stage, line: ReplayLink, at: datetime, *, whole: bool) -
     await engine.notify()
     if at.weekday() == 0 and at.hour == 0 and at.minute == 0:
         await engine.publish()
+
+
+async def _agree(stage: _Stage) -> None:
+    """Two persons let go what waits for them; every guard is asked all the same."""
+    engine, store = stage.engine, stage.store
+    if signals.breaker_word(store.read(lambda r: r.get(Signal, signals.BREAKER)), engine.now()) == signals.OPEN:
+        stage.words["released"] += await engine.release(list(PERSONS))
+        await engine.decide()
+    asked = store.read(lambda r: r.find(Command, state=CommandState.REQUESTED, needs_approval=True))
+    for command in asked:
+        for person in PERSONS:
+            stage.words["approved"] += await engine.approve(command.command, person)
 
 
 def _account(history: History, point: MeterPoint) -> str:

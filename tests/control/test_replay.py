@@ -15,7 +15,7 @@ from control.errors import PaymentsError
 from control.policy import Policy, template
 from control.records import Guard
 from control.replay import history, rule
-from control.replay.history import Series, consumed
+from control.replay.history import Series, consumed, filled
 from control.replay.line import ReplayClock
 from control.replay.rule import Paying
 from control.replay.run import Rules, replay
@@ -102,6 +102,24 @@ def test_every_event_comes_at_the_hour_that_the_price_gives(home: Path, tmp_path
     assert {path: hashlib.sha256(path.read_bytes()).digest() for path in home.rglob("*.parquet")} == before
 
 
+@pytest.mark.parametrize(("of_what", "hour"), [("last_payment", "07 23:00"), ("balance_after_payment", "04 11:00")])
+def test_a_share_is_of_what_the_rule_says(home: Path, tmp_path: Path, of_what: str, hour: str):
+    """20.00 are paid at 1.67 below zero: 85 % of it is passed in ten hours, 85 % of 18.33 not before the end."""
+    shares = f'opening = "10.00"\ntopup = "20.00"\nhours_after = 3\nshares = [85]\nshares_of = "{of_what}"\n'
+    rows = run(home, tmp_path, rule.read(shares.encode(), "rule.toml"))
+    assert [f"{row['at']:%d %H:%M}" for row in rows if row["event"] == "alert" and row["account"] == "A1"][-1] == hour
+
+
+def test_what_waits_for_persons_has_their_word_and_is_counted(home: Path, tmp_path: Path):
+    """Where each cut needs a person, and the breaker lets none go, the replay goes on all the same."""
+    manual = {klass: replace(one, approval="manual") for klass, one in policies().items()}
+    name = "london-flat-2013"
+    rules = Rules({name: books.load(books.shipped_text(name), name)}, manual)
+    rows = run(home, tmp_path, rule.read(RULE, "rule.toml"), rules)
+    assert of(rows, "disconnect") == [("disconnect", "A1", "07 09:30")]
+    assert rows[-1]["persons"] == {"approved": 2, "released": 0}
+
+
 def test_two_replays_tell_the_same_and_a_guard_holds_in_them_too(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -120,6 +138,19 @@ def test_payments_of_a_file_come_at_their_own_time(home: Path, tmp_path: Path):
     )
     rows = run(home, tmp_path, rule.read(data, "bank.csv"))
     assert of(rows, "payment", "disconnect") == [("payment", "A2", "04 00:00"), ("payment", "A1", "06 22:50")]
+
+
+def test_holes_of_the_period_at_hand_are_filled_with_nothing_used():
+    import numpy as np
+
+    hour = 3_600_000
+    ends = np.array([2 * hour, 3 * hour, 6 * hour], np.int64)
+    series = Series(1, 1, ends, np.full(3, 60, np.int64), np.array([7, 8, 9], np.int64), np.zeros(3, np.int64))
+    epoch = datetime(1970, 1, 1)
+    found = filled(series, epoch + timedelta(hours=1), epoch + timedelta(hours=8))
+    assert (found.end // hour).tolist() == [2, 3, 4, 5, 6, 7, 8]
+    assert found.energy.tolist() == [7, 8, 0, 0, 9, 0, 0]
+    assert filled(series, epoch + timedelta(hours=7), epoch + timedelta(hours=9)) is series
 
 
 def test_what_was_dark_in_part_keeps_its_share():
