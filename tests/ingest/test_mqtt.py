@@ -19,6 +19,7 @@ from ingest.links.mqtt import BrokerAddress, HandheldListener
 from ingest.records import Finding, HandheldMessage, HandheldReply
 from sim.broker import Broker, BrokerFailed
 from sim.handheld import Handheld
+from tests.ingest.mosquitto import Mosquitto, program
 from tests.ingest.mqtt_subscriber import StandingClock
 from tests.ingest.rig import on_asyncio
 
@@ -31,6 +32,21 @@ ROOT = Path(__file__).resolve().parents[2]
 def broker(tmp_path: Path) -> Iterator[Broker]:
     with Broker(tmp_path / "broker", ack_wait_s=2, max_ack_pending=100) as running:
         yield running
+
+
+@pytest.fixture(params=["embedded", "mosquitto"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker | Mosquitto]:
+    """The embedded broker, and Mosquitto where it is installed."""
+    if request.param == "embedded":
+        with Broker(tmp_path / "broker", ack_wait_s=2, max_ack_pending=100) as running:
+            yield running
+        return
+    if program() is None:
+        pytest.skip("no mosquitto")
+    other = Mosquitto(tmp_path / "mosquitto")
+    other.start()
+    yield other
+    other.kill()
 
 
 class Ours:
@@ -57,7 +73,7 @@ class Ours:
     async def keep(self, source: str, at: datetime, frame: bytes, reason: str) -> None:
         self.raw.append((source, frame, reason))
 
-    def listener(self, broker: Broker, keys: dict[str, bytes] | None = None) -> HandheldListener:
+    def listener(self, broker: Broker | Mosquitto, keys: dict[str, bytes] | None = None) -> HandheldListener:
         address = BrokerAddress(broker.host, broker.port)
         known = {device: (key,) for device, key in (keys or {}).items()}
         return HandheldListener(
@@ -71,7 +87,7 @@ async def until(condition: object, timeout_s: float = 10.0) -> None:
             await asyncio.sleep(0.01)
 
 
-def publish(broker: Broker, rows: list[tuple[str, bytes]]) -> None:
+def publish(broker: Broker | Mosquitto, rows: list[tuple[str, bytes]]) -> None:
     """Send raw payloads as any client may, and wait until the broker has them."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="stranger", protocol=mqtt.MQTTv311)
     client.connect(broker.host, broker.port)
@@ -83,8 +99,8 @@ def publish(broker: Broker, rows: list[tuple[str, bytes]]) -> None:
 
 
 @on_asyncio
-async def test_a_confirm_is_committed_and_the_bill_comes_back(broker: Broker, tmp_path: Path) -> None:
-    ours = Ours()
+async def test_a_confirm_is_committed_and_the_bill_comes_back(either: Broker | Mosquitto, tmp_path: Path) -> None:
+    ours, broker = Ours(), either
     listener = ours.listener(broker, {"A7": b"key"})
     await listener.start()
     device = Handheld("A7", tmp_path / "outbox", key=b"key", person="reader-3")
@@ -183,8 +199,8 @@ async def test_what_cannot_be_committed_stays_at_the_broker(broker: Broker, tmp_
 
 
 @on_asyncio
-async def test_the_broker_may_be_killed_and_loses_nothing(broker: Broker, tmp_path: Path) -> None:
-    ours = Ours()
+async def test_the_broker_may_be_killed_and_loses_nothing(either: Broker | Mosquitto, tmp_path: Path) -> None:
+    ours, broker = Ours(), either
     first = ours.listener(broker)
     await first.start()
     await first.connected.wait()
@@ -194,6 +210,7 @@ async def test_the_broker_may_be_killed_and_loses_nothing(broker: Broker, tmp_pa
         body = f'{{"message_id":"A7-{n}","seq":{n},"at":"2026-07-01T08:15:02Z","meter":"M1","register_wh":{n}}}'
         rows.append(("prewatt/v1/handheld/A7/confirm", body.encode()))
     await asyncio.to_thread(publish, broker, rows)
+    await asyncio.sleep(getattr(broker, "settle_s", 0))
     broker.kill()
     broker.start()
     second = ours.listener(broker)
@@ -209,7 +226,7 @@ async def test_the_broker_may_be_killed_and_loses_nothing(broker: Broker, tmp_pa
     assert {m.message_id for m in ours.messages} == {*(f"A7-{n}" for n in range(50)), "A7-after"}
 
 
-def spawn(broker: Broker, ledger: Path, mode: str) -> subprocess.Popen[str]:
+def spawn(broker: Broker | Mosquitto, ledger: Path, mode: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.ingest.mqtt_subscriber", str(broker.port), str(ledger), mode],
         cwd=ROOT,
@@ -230,9 +247,9 @@ def commits(ledger: Path) -> list[tuple[str, str]]:
 @pytest.mark.kill
 @pytest.mark.parametrize(("mode", "lines"), [("die_before", ["0"]), ("die_after", ["0", "1"])])
 def test_a_listener_killed_around_its_commit_counts_a_message_once(
-    broker: Broker, tmp_path: Path, mode: str, lines: list[str]
+    either: Broker | Mosquitto, tmp_path: Path, mode: str, lines: list[str]
 ) -> None:
-    ledger = tmp_path / "ledger"
+    ledger, broker = tmp_path / "ledger", either
     doomed = spawn(broker, ledger, mode)
     body = b'{"message_id":"A7-1","seq":1,"at":"2026-07-01T08:15:02Z","meter":"M1","register_wh":5}'
     publish(broker, [("prewatt/v1/handheld/A7/confirm", body)])
