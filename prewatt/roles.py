@@ -36,6 +36,7 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
         "outages.say": frozenset({OPERATOR, FIELD}),
         "meters.attribute": frozenset({OPERATOR, FIELD}),
         "meters.set_attribute": frozenset({OPERATOR}),
+        "meters.set_clock": frozenset({OPERATOR, FIELD}),
         "payments.match": frozenset({FINANCE}),
         "payments.reverse": frozenset({FINANCE}),
         "kill.pull": frozenset({OPERATOR, APPROVER}),

@@ -27,6 +27,7 @@ NOT_HERE: Mapping[int, str] = {
     70: "supply goes through `prewatt accounts disconnect | reconnect`, with every guard",
     71: "a limit goes through a command, with every guard",
 }
+CLOCK = "drift: further off than is set from here, look on site; else what the meter said"
 READ = "prewatt meters attribute METER 3/1.0.1.8.0.255/2"
 
 
@@ -85,6 +86,17 @@ async def change(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"meter": point.meter, "attribute": text, "name": word, "before": plain(before), "value": plain(after)}
 
 
+async def clock(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Set a meter's clock that is a little off; one further off is for a person on site (a ``clock_drift`` order)."""
+    point, link = _where(shell, str(args["meter"]))
+    await _audit(shell, "meter.clock.asked", point.meter, {})
+    why = await link.set_clock(point)
+    await _audit(shell, "meter.clock.set" if not why else "meter.clock.refused", point.meter, {"why": why})
+    if why:
+        raise ShellError(f"its clock is not right: {why}", which=point.meter, attempt=CLOCK)
+    return {"meter": point.meter, "clock": "right"}
+
+
 def _where(shell: Shell, meter: str) -> tuple[MeterPoint, Any]:
     points = shell.store.read(lambda reader: reader.find(MeterPoint, meter=meter))
     if not points:
@@ -100,4 +112,4 @@ async def _audit(shell: Shell, what: str, meter: str, body: Mapping[str, Any]) -
     await shell.store.commit(Priority.COMMAND, lambda unit: unit.audit(shell.actor, what, meter, dict(body), now))
 
 
-ACTIONS = {"meters.attribute": show, "meters.set_attribute": change}
+ACTIONS = {"meters.attribute": show, "meters.set_attribute": change, "meters.set_clock": clock}

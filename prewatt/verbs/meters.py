@@ -206,6 +206,18 @@ def attribute(
         emit(Result("meters attribute", do(home, "meters.set_attribute", **asked, value=value, reason=reason)))
 
 
+@group.command("set-clock")
+def set_clock(
+    meter: Annotated[str, typer.Argument(help="Whose; a DLMS meter of this home.")],
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Set a DLMS meter's clock that is up to a quarter of an hour off, and read it back."""
+    from prewatt.doing import do
+
+    emit(Result("meters set-clock", do(home, "meters.set_clock", meter=meter)))
+
+
 @group.command()
 def dial(
     where: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The listening gateway.")],

@@ -65,6 +65,11 @@ def test_an_attribute_is_read_and_written_and_never_what_moves_supply(
         refused = run("meters", "attribute", "M1", attribute, "--set", value, "--reason", "test", "-o", "json")
         assert refused.code != 0 and says in refused.err, (attribute, refused.err)
     assert run("meters", "attribute", "M1", MESSAGE, "--set", "x", "-o", "json").code == 2
+    metal.skew_s = 300
+    assert run("meters", "set-clock", "M1", "-o", "json").json["clock"] == "right" and abs(metal.skew_s) <= 3
+    metal.skew_s = 3000
+    refused = run("meters", "set-clock", "M1", "-o", "json")
+    assert refused.code != 0 and "drift" in refused.err and metal.skew_s == 3000
     told = run("sql", "select action from audit where action like 'meter.attribute%' order by seq", "-o", "json")
     assert [row["action"] for row in told.json["rows"]][:2] == ["meter.attribute.asked", "meter.attribute.set"]
 
