@@ -26,6 +26,8 @@ from storage.writer import Priority
 
 LADDER = frozenset({"warning", "over_tier", "over_tier_soon", "stop", "final"})
 """Codes that a payment makes void: they are not sent once their epoch is over."""
+ALARM, ALL_CLEAR = "alarm", "all_clear"
+"""The channel that is the meter's own alarm, and the code that turns it off."""
 RETRY_FIRST_S, RETRY_LIMIT_S = 30, 3600
 RECEIPT_EVERY_S = 60
 
@@ -45,6 +47,15 @@ def tell(unit: Unit, case: Case, code: str, cause: str, world: World) -> Notice 
     params = alerts.params(case, world.policies[case.klass], code)
     due = AlertDue(f"{code}.{cause}", "customer", code, params)
     return _write(unit, case.account, case.epoch, due, world)
+
+
+def all_clear(unit: Unit, case: Case, world: World) -> Notice | None:
+    """Money came and a new epoch begins after ``case``: the meter's own alarm goes off, if this epoch set it off."""
+    told = unit.find(Notice, account=case.account, epoch=case.epoch, recipient="meter", channel=ALARM)
+    if not any(row.code in LADDER for row in told):
+        return None
+    params = alerts.params(case, world.policies[case.klass], ALL_CLEAR)
+    return _write(unit, case.account, case.epoch + 1, AlertDue(ALL_CLEAR, "meter", ALL_CLEAR, params), world)
 
 
 def announce(unit: Unit, account: str, due: AlertDue, world: World) -> Notice | None:
@@ -87,13 +98,13 @@ def _write(unit: Unit, account: str, epoch: int, due: AlertDue, world: World, *,
 
 
 def address_of(account: Account, recipient: str, channel: str) -> str:
-    """Where to reach a recipient over a channel: mail over smtp, else a phone; the meter's display by the account."""
+    """Where to reach a recipient over a channel: mail over smtp, else a phone; a meter's display or alarm."""
     if recipient == "customer":
         return account.email if channel == "smtp" else account.phone
     if recipient == "collector":
         return account.collector
     if recipient == "meter":
-        return account.attributes.get("display", "")
+        return account.account if channel == ALARM else account.attributes.get("display", "")
     return account.attributes.get(recipient, "")
 
 

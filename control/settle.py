@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from control import assemble, credit, debts, guards, incidents, journal, settings, workorders
+from control import assemble, credit, debts, guards, incidents, journal, notices, settings, workorders
 from control.amounts import PaymentFile, PaymentRefusal
 from control.assemble import World
 from control.commands import LEFT, Event
@@ -191,6 +191,7 @@ def _post(unit: Unit, payment: Payment, world: World) -> PaymentResult:
         base_before_micro=base, payment_micro=payment.amount_micro, raised=bool(before.alerts),
     ):  # fmt: skip
         unit.put(replace(paid, epoch=state.epoch + 1))
+        notices.all_clear(unit, after, world)
     superseded, reconnect = _relay(unit, after, policy, world)
     return PaymentResult("posted", payment, available, superseded, reconnect)
 

@@ -140,6 +140,10 @@ TEXTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "en": ("The works of {earliest} do not take place: your supply stays on. Help: {call}",),
         "zh": ("原定{earliest}的停电取消,供电不受影响。电话{call}",),
     },
+    "all_clear": {
+        "en": ("Thank you: your balance is {amount} {currency}.",),
+        "zh": ("缴费已到账,余额{amount}{currency}。",),
+    },
     "apology": {
         "en": ("We cut your supply by mistake and are restoring it now. We are sorry. Help: {call}",),
         "zh": ("因我方差错误停电,现正恢复,深表歉意。电话{call}",),

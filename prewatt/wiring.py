@@ -225,6 +225,7 @@ def _dlms(config: Config, gateway: Gateway, clock: Clock, transport: Any, kept: 
         fences=kept.fences,
         timeout_s=gateway.timeout_ms / 1000,
         depth=1 if gateway.framing == "hdlc" else 64,
+        clock_limit_s=gateway.clock_limit_s,
         secrets=partial(_meter_secret, config, gateway),
         seals=Seals(kept.counters),
     )
@@ -275,17 +276,21 @@ async def close_links(open_links: Mapping[str, Link]) -> None:
 
 def engine(shell: Shell) -> "Engine":
     """The engine on an open store."""
+    from control.channels.alarm import MeterAlarm
     from control.engine import Engine
 
-    config = shell.config
+    config, told = shell.config, channels(shell.config)
     made = Engine(
         shell.store,
         shell.clock,
         shell.books,
         shell.policies,
         links(config, shell.store, shell.clock),
-        channels(config),
+        told,
         settings=settings(config),
     )
+    for channel in told.values():
+        if isinstance(channel, MeterAlarm):  # the meters' own alarms are reached over the engine's links
+            channel.store, channel.links = shell.store, lambda: made.links
     made.rater.series = rules.series_of(config)  # corrections of bills made on books that are no longer in force
     return made

@@ -167,6 +167,13 @@ ROWS = (
         wrap("control.alerts:due", _forgetful),
     ),
     Safeguard(
+        "the meter's alarm is no receipt", "time", "whose meter buzzes in an empty house is cut",
+        "tests/control/test_channel_alarm.py::test_an_alarm_in_force_is_no_receipt_of_the_customers",
+        wrap("control.assemble:_delivered", lambda real: lambda rows: real(
+            [replace(row, recipient="customer") for row in rows]
+        )),
+    ),
+    Safeguard(
         "crew at 15 minutes", "watchers", "who is dark behind a dead link waits for nobody",
         f"{ENGINE}::test_a_crew_is_called_at_15_minutes_and_a_breach_filed_at_60",
         swap("control.reconcile:overdue", constant(0)),

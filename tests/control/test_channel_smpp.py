@@ -16,7 +16,7 @@ from control.ports import ChannelError
 from control.records import Notice
 from control.smpp import Message, Pdu, Reader, SmppError
 from control.text import BASIC, EXTENDED
-from sim.smsc import MessageCentre
+from tests.peers.smsc import MessageCentre
 
 NOW = datetime(2026, 3, 1, 8)
 PHONE = "+8613800000000"

@@ -34,7 +34,7 @@ def run(work):  # type: ignore[no-untyped-def]
 
 def test_every_channel_is_found_by_name_with_its_settings_explained() -> None:
     found = kinds()
-    assert sorted(found) == ["display", "file", "smpp", "smtp", "template", "webhook"]
+    assert sorted(found) == ["alarm", "display", "file", "smpp", "smtp", "template", "webhook"]
     assert all(kind.settings and all(kind.settings.values()) for kind in found.values())
 
 

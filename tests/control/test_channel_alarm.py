@@ -1,0 +1,93 @@
+"""The meter's own alarm over a real link to a simulated DL/T 645 meter: on with a warning, off when money came."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from control import assemble, notices, settle
+from control.alerts import AlertDue
+from control.channels.alarm import MeterAlarm
+from control.ports import ChannelError
+from control.records import Notice
+from storage.records import AccountState
+from storage.store import Store
+from storage.writer import Priority
+from tests.control.rig import SETTINGS, Rig
+from tests.ingest.dlt645_rig import Dlt645Rig
+
+ROUTES = {**SETTINGS.routes, "meter": "alarm"}
+WARNING = AlertDue("hours.24", "meter", "warning", {"amount": "3.20"})
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path, settings=replace(SETTINGS, routes=ROUTES))
+
+
+def rows(rig: Rig) -> list[Notice]:
+    found: list[Notice] = rig.find(Notice, recipient="meter", order="created")
+    return found
+
+
+def warn(rig: Rig) -> None:
+    case = rig.store.read(lambda reader: assemble.case(reader, "A1", rig.world()))
+    assert case is not None
+    rig.store.write(Priority.COMMAND, lambda unit: notices.queue(unit, case, [WARNING], rig.world()))
+
+
+def test_a_warning_sets_the_meters_alarm_off_and_money_stops_it(rig: Rig) -> None:
+    warn(rig)
+    (warning,) = rows(rig)
+    assert (warning.channel, warning.address, warning.state) == ("alarm", "A1", "queued")
+    rig.store.write(Priority.MONEY, lambda unit: settle.settle(unit, rig.payment(200), rig.world()))
+    clear = next(row for row in rows(rig) if row.code == "all_clear")
+    assert clear.epoch == 2 and "190.00" in clear.text
+    line = Dlt645Rig()
+    rig.put(line.point(meter="M1"))
+    assert isinstance(rig.store, Store)
+    alarm = MeterAlarm(store=rig.store, links=lambda: {"s1": line.link})
+
+    async def story() -> None:
+        assert await alarm.send(warning, rig.clock.now()) == warning.notice and line.unit().meter.alarm
+        assert (await alarm.receipt(warning.notice, rig.clock.now())).state == "delivered"
+        await alarm.send(clear, rig.clock.now())
+        assert not line.unit().meter.alarm
+
+    rig.clock.at = line.clock.now()
+    line.run(story)
+
+
+def test_whom_no_alarm_was_told_of_needs_no_all_clear(rig: Rig) -> None:
+    rig.store.write(Priority.MONEY, lambda unit: settle.settle(unit, rig.payment(200), rig.world()))
+    state = rig.get(AccountState, "A1")
+    assert isinstance(state, AccountState) and state.epoch == 2 and rows(rig) == []
+
+
+def test_an_alarm_in_force_is_no_receipt_of_the_customers(rig: Rig) -> None:
+    warn(rig)
+    (row,) = rows(rig)
+    rig.put(replace(row, state="delivered", delivered_at=rig.clock.now(), rung="final.2"))
+    found = rig.store.read(lambda reader: assemble.case(reader, "A1", rig.world()))
+    assert found is not None and "final.2" not in found.delivered
+
+
+def test_a_gateway_without_alarms_fails_for_good_and_a_silent_meter_does_not(rig: Rig) -> None:
+    warn(rig)
+    (warning,) = rows(rig)
+    line = Dlt645Rig()
+    assert isinstance(rig.store, Store)
+    alarm = MeterAlarm(store=rig.store, links=lambda: {"s1": line.link, "G1": rig.link})
+
+    async def fails() -> bool:
+        with pytest.raises(ChannelError) as failed:
+            await alarm.send(warning, rig.clock.now())
+        return failed.value.permanent
+
+    async def story() -> None:
+        assert await fails(), "a Modbus gateway has no alarm"
+        rig.put(line.point(meter="M1"))
+        line.faults.down.add("s1")
+        assert not await fails()
+
+    line.run(story)
