@@ -72,17 +72,26 @@ class Dispatcher:
         known, since, until = self._quiet
         if stamp is not None and stamp == known and since <= world.now < until:
             return 0
-        due, soonest = self._store.read(lambda reader: self._due(reader, world))
+        if len(self._tasks) >= world.settings.concurrency:
+            return 0  # whoever comes to an end wakes the loop
+        return self._store.read(lambda reader: self._launch(reader, world, stamp))
+
+    def _launch(self, reader: Reader, world: World, stamp: int | None) -> int:
+        """Start what is due in order of urgency, as far as there are places; only those are looked up."""
+        due, soonest = self._due(reader, world)
         self._quiet = (None if due else stamp, world.now, soonest)
-        started = 0
-        for command, point in due:
-            if command.command in self._tasks or len(self._tasks) >= world.settings.concurrency:
+        most, started = world.settings.concurrency, 0
+        for command in due:
+            if len(self._tasks) >= most:
+                break
+            cuts = command.action is Action.DISCONNECT
+            if command.command in self._tasks or (cuts and len(self._tasks) >= max(most // 2, 1)):
+                continue  # half of the places are for who comes back on
+            points = reader.find(MeterPoint, meter=command.meter)
+            gateway = points[0].gateway if points else ""
+            if cuts and gateway in self._gateways.values():
                 continue
-            gateway = point.gateway if point else ""
-            busy = gateway in self._gateways.values() or len(self._tasks) >= max(world.settings.concurrency // 2, 1)
-            if command.action is Action.DISCONNECT and busy:  # half of the places are for who comes back on
-                continue
-            self._start(command, point, gateway)
+            self._start(command, points[0] if points else None, gateway)
             started += 1
         return started
 
@@ -127,14 +136,11 @@ class Dispatcher:
 
         task.add_done_callback(done)
 
-    def _due(self, reader: Reader, world: World) -> tuple[list[tuple[Command, MeterPoint | None]], datetime]:
-        """Live commands whose time has come, with their meters, most urgent first; and when the soonest is due."""
+    def _due(self, reader: Reader, world: World) -> tuple[list[Command], datetime]:
+        """Live commands whose time has come, most urgent first; and when the soonest is due."""
         times = [(row, due_at(row, world.settings.sent_timeout_s, world.now)) for row in journal.live(reader)]
-        found = []
-        for row in [row for row, at in times if at <= world.now][: world.settings.command_batch]:
-            points = reader.find(MeterPoint, meter=row.meter)
-            found.append((row, points[0] if points else None))
-        return found, min((at for _, at in times), default=datetime.max)
+        due = [row for row, at in times if at <= world.now][: world.settings.command_batch]
+        return due, min((at for _, at in times), default=datetime.max)
 
     async def _work(self, command: Command, point: MeterPoint | None) -> None:
         """Bring one command as far as it comes now."""

@@ -215,7 +215,7 @@ class Engine:
     async def reconcile(self) -> DecideReport:
         """Look again at everybody whose supply is not simply on; call crews where a clock has run out."""
         await self._back.strays()
-        suspects = self.store.read(reconcile.suspects)
+        suspects = await self._offload(lambda: self.store.read(reconcile.suspects))
         report = await self.decide(suspects)
         await self._commit(Priority.COMMAND, lambda unit: self._crews(unit))
         self.wake()
