@@ -73,6 +73,7 @@ class Gateway:
         words=("", "wrapper", "hdlc", "tcp", "rtu"),
     )
     physical: int = setting("DLMS over HDLC: lower part of the meters' addresses; 0 = none", 0, least=0, most=16383)
+    clock_limit_s: int = setting("DLMS: a visit sets a clock that is up to so far off; 0: never", 0, least=0, most=900)
     baud: int = setting("speed, where host is a serial device (/dev/...)", 9600, least=300, most=921_600)
     parity: str = setting("parity of a serial device", "N", words=("N", "E", "O"))
     stop_bits: int = setting("stop bits of a serial device", 1, least=1, most=2)

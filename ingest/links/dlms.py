@@ -42,6 +42,8 @@ from ingest.wire.plaindata import like, plain
 CLOCK_SET_LIMIT_S = 900
 """A clock further off is not set by itself: it would cross a slot's end, and a quarter of an hour is the shortest."""
 CLOCK_RIGHT_S = 3
+CLOCK_WORTH_S = 10
+"""A visit that may set clocks lets a clock run that is no further off."""
 REMOTE_DISCONNECT, REMOTE_RECONNECT = 1, 2  # methods of class 70
 ARMING_MODES = (1, 3, 5, 6)  # control modes whose remote reconnect only arms (Blue Book, class 70)
 SAYS_NO = frozenset(
@@ -69,7 +71,8 @@ class DlmsLink:
     """``ingest.ports.Link`` for the logical devices behind one DLMS concentrator (TCP wrapper).
 
     ``secrets`` gives the LLS secret of ``MeterPoint.secret``; ``depth`` requests are under way at most, one per device;
-    ``timeout_s`` replaces the drivers' own; ``late_s`` replaces the tolerance after a slot's end.
+    ``timeout_s`` replaces the drivers' own; ``late_s`` replaces the tolerance after a slot's end. A poll sets a clock
+    that is up to ``clock_limit_s`` off, behind its reads; 0: none is touched.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class DlmsLink:
         timeout_s: float | None = None,
         late_s: int | None = None,
         depth: int = 64,
+        clock_limit_s: int = 0,
         seals: Seals | None = None,
         drivers: Mapping[str, Driver] | None = None,
     ) -> None:
@@ -96,6 +100,7 @@ class DlmsLink:
         self._seals = seals
         self._timeout_s = timeout_s
         self._late_s = late_s
+        self._clock_limit_s = min(clock_limit_s, CLOCK_SET_LIMIT_S)
         self._drivers = drivers if drivers is not None else installed.drivers()
         self._turns: dict[int, asyncio.Lock] = {}
         self._alone = asyncio.Lock()
@@ -107,7 +112,12 @@ class DlmsLink:
 
         async def work(visit: DlmsVisit) -> tuple[MeterRead, ...]:
             await visit.look(_LOOK)
-            return await self._reads(visit, slot_end)
+            reads = await self._reads(visit, slot_end)
+            off = visit.offset_s or 0
+            if CLOCK_WORTH_S < abs(off) <= self._clock_limit_s:
+                await visit.set_clock()
+                visit.found("clock_set", f"it was {off} s off, and is {visit.offset_s} s off now")
+            return reads
 
         return await self._poll(point, work)
 
