@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from control import cuts
+from control import cuts, windows
 from control.engine import Engine
 from control.fences import Fences
 from control.policy import Policy, template
@@ -338,13 +338,21 @@ class World:
             self._look_for_never_cut(below)
 
     def _look_for_never_cut(self, below: Mapping[str, bool]) -> None:
-        """L4: whoever meets every guard for a whole window is cut, asked about, or held by the breaker."""
-        engine, poor = self.engine, {name for name, low in below.items() if low}
-        if self.store is not None and engine is not None:
-            seen = engine.world()
-            self.never_cut += self.store.read(
-                lambda reader: cuts.l4_never_cut(reader, seen, self._ready, accounts=poor)
-            )
+        """L4: whoever meets every guard for a whole window is cut, asked about, or held by the breaker.
+
+        Of a class that nobody may cut now nobody meets them: those need not be looked at.
+        """
+        if self.store is None or self.engine is None:
+            return
+        seen, zones = self.engine.world(), {site.account.zone for site in self.town.sites}
+        may = {
+            (policy.klass, zone): policy.remote and not windows.shut(policy, seen.now, zone)
+            for policy in self.policies.values()
+            for zone in zones
+        }
+        accounts = (site.account for site in self.town.sites)
+        poor = [one.account for one in accounts if below.get(one.account) and may[one.klass, one.zone]]
+        self.never_cut += self.store.read(lambda reader: cuts.l4_never_cut(reader, seen, self._ready, accounts=poor))
 
     async def _outages(self, number: int, host: str) -> None:
         day = 0
