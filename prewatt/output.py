@@ -69,8 +69,11 @@ def plain(value: Any) -> Any:
     >>> plain(datetime(2026, 1, 2, 3, 4, 5)), plain(Decimal("1.50"))
     ('2026-01-02T03:04:05Z', '1.50')
     """
-    if type(value) in AS_IS:
+    kind = type(value)
+    if kind in AS_IS:
         return value
+    if kind is dict:  # nearly all there is, so it is asked first
+        return {str(plain(key)): inner if type(inner) in AS_IS else plain(inner) for key, inner in value.items()}
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds" if value.microsecond else "seconds") + "Z"
     if isinstance(value, date):

@@ -39,7 +39,7 @@ class Rows:
     wh: Int
     odd: Bool | None
 
-    def cut(self, part: slice) -> "Rows":
+    def cut(self, part: slice | Bool) -> "Rows":
         """Some of the rows."""
         return Rows(self.meter[part], self.end[part], self.wh[part], None if self.odd is None else self.odd[part])
 
@@ -179,14 +179,22 @@ def values(array: pa.Array) -> NDArray[Any]:
 
 def _only(rows: Rows, wanted: Int) -> Rows:
     """The rows of ``wanted`` meters."""
-    if not rows.meter.size:
-        return rows
-    first = np.concatenate([[0], np.flatnonzero(np.diff(rows.meter)) + 1])
-    keep = np.isin(rows.meter[first], wanted)
-    if keep.all():
-        return rows
-    mine = np.repeat(keep, np.diff(np.append(first, rows.meter.size)))
-    return Rows(rows.meter[mine], rows.end[mine], rows.wh[mine], None if rows.odd is None else rows.odd[mine])
+    meters, counts = _stretches(rows.meter)
+    keep = np.isin(meters, wanted)
+    return rows if keep.all() else rows.cut(np.repeat(keep, counts))
+
+
+def _stretches(meter: NDArray[np.int32]) -> tuple[NDArray[np.int32], Int]:
+    """The meter of each stretch of rows of one, and how many rows it has: far fewer to sort than the rows."""
+    first = np.append(np.zeros(min(1, meter.size), np.int64), np.flatnonzero(meter[1:] != meter[:-1]) + 1)
+    return meter[first], np.diff(first, append=meter.size)
+
+
+def _inside(rows: Rows, grid: Grid) -> Rows:
+    """The rows that end in the slots of ``grid``."""
+    after = rows.end - grid.start
+    keep = (after > 0) & (after <= grid.count * grid.slot_ms)
+    return rows if keep.all() else rows.cut(keep)
 
 
 def _joined(parts: Sequence[Rows]) -> Rows:
@@ -203,24 +211,25 @@ def fit(parts: Sequence[Rows], grid: Grid) -> Block:
     """Rows of some meters, from one file or several, on the slots of ``grid``; rows outside of it do not count."""
     if len(parts) == 1 and (block := _regular(parts[0], grid)) is not None:
         return block
-    rows = _joined(parts) if parts else Rows(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64), None)
+    none = np.zeros(0, np.int64)
+    rows = _joined([_inside(part, grid) for part in parts]) if parts else Rows(none.astype(np.int32), none, none, None)
     offset = rows.end - grid.start
-    inside = (offset > 0) & (offset <= grid.count * grid.slot_ms)
-    odd = inside & (offset % grid.slot_ms != 0)
+    slot = offset // grid.slot_ms
+    odd = slot * grid.slot_ms != offset
     if rows.odd is not None:
-        odd |= inside & rows.odd
-    meters, row = np.unique(rows.meter, return_inverse=True)
-    good = inside & ~odd
-    place = row[good] * grid.count + offset[good] // grid.slot_ms - 1
+        odd |= rows.odd
+    found, counts = _stretches(rows.meter)
+    meters, of_stretch = np.unique(found, return_inverse=True)
+    row = np.repeat(of_stretch, counts)
+    good = slice(None) if not odd.any() else ~odd
+    place = row[good] * grid.count + slot[good] - 1
     wh = np.zeros(meters.size * grid.count, np.int64)
     wh[place] = rows.wh[good]
     told = np.zeros(wh.size, np.bool_)
     told[place] = True
-    full = told.reshape(-1, grid.count).all(axis=1) & (np.bincount(row[inside], minlength=meters.size) == grid.count)
+    full = told.reshape(-1, grid.count).all(axis=1) & (np.bincount(row, minlength=meters.size) == grid.count)
     full[row[odd]] = False
-    some = np.zeros(meters.size, np.bool_)
-    some[row[inside]] = True
-    return Block(meters[full].astype(np.int64), wh.reshape(-1, grid.count)[full], meters[some & ~full].tolist())
+    return Block(meters[full].astype(np.int64), wh.reshape(-1, grid.count)[full], meters[~full].tolist())
 
 
 def _regular(rows: Rows, grid: Grid) -> Block | None:
