@@ -17,13 +17,17 @@ from sim.ports import Device, Session
 
 @dataclass(slots=True)
 class NetworkFaults:
-    """Shares of messages (0 to 1) per kind, and the links that are down; ``counts`` says how often each struck."""
+    """Shares of messages (0 to 1) per kind, and the links that are down; ``counts`` says how often each struck.
+
+    ``half_open``: with this message the peer is gone and nobody is told; the stream carries nothing more, either way.
+    """
 
     lost_request: float = 0.0
     lost_answer: float = 0.0
     duplicate: float = 0.0
     late: float = 0.0
     late_s: float = 8.0
+    half_open: float = 0.0
     down: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -47,6 +51,7 @@ class SimStream:
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue()
         self._rest = b""
         self.closed = False
+        self.gone = False  # the peer is; this end does not know
 
     async def read(self, limit: int) -> bytes:
         """Up to ``limit`` bytes, b"" when the peer closed."""
@@ -70,8 +75,8 @@ class SimStream:
             self._inbox.put_nowait(b"")
 
     def deliver(self, data: bytes) -> None:
-        """An answer arrives (dropped when the stream was closed meanwhile)."""
-        if not self.closed:
+        """An answer arrives (dropped when the stream was closed meanwhile, or the peer has gone)."""
+        if not self.closed and not self.gone:
             self._inbox.put_nowait(data)
 
     @property
@@ -119,7 +124,8 @@ class SimNetwork:
 
     def carry(self, stream: SimStream, data: bytes) -> None:
         """Take one message to the device, by the faults."""
-        if self._strikes("lost_request", self.faults.lost_request):
+        stream.gone = stream.gone or self._strikes("half_open", self.faults.half_open)
+        if stream.gone or self._strikes("lost_request", self.faults.lost_request):
             return
         self._loop.call_later(self.latency(), self._arrive, stream, data)
         if self._strikes("duplicate", self.faults.duplicate):
