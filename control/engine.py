@@ -16,6 +16,7 @@ from control import (
     assemble,
     carry,
     handheld,
+    keeppower,
     lookups,
     notices,
     outagedesk,
@@ -162,10 +163,7 @@ class Engine:
     async def _keep_visits(self) -> None:
         kept, self._visits = self._visits, []
         if kept:
-            await self._commit(
-                Priority.COMMAND,
-                lambda unit: visiting.keep_all(unit, kept, self.settings),
-            )
+            await self._commit(Priority.INBOX, lambda unit: visiting.keep_all(unit, kept, self.settings))
 
     async def rate(self) -> RateReport:
         """Turn unrated reads into money, then look ahead: hours left, and once a day the sealed forecast."""
@@ -227,6 +225,7 @@ class Engine:
         reconcile.unseen(unit, world)
         reconcile.silence(unit, world)
         outagedesk.sweep(unit, world)
+        keeppower.sweep(unit, world)
         watchfile.copy(unit, self.store.home, world.now)
         unit.put(Signal(signals.HEARTBEAT, "ok", world.now))
 
