@@ -28,6 +28,7 @@ from ingest.wire import (
     dlt645,
     dlt645_items,
     hdlc,
+    listed,
     mbus,
     modbus,
     p1,
@@ -38,8 +39,11 @@ from ingest.wire import (
 from ingest.wire import qgdw376_items as terminal
 from ingest.wire import qgdw376_orders as orders
 from ingest.wire.assembly import parse_block
+from ingest.wire.axdr import Data, Tag
 from ingest.wire.cosem import unpack_time
+from ingest.wire.dialogue import Dialogue, State
 from ingest.wire.loadprofile import Layout, rows_of
+from ingest.wire.security import REPLY_TO_HLS
 from ingest.wire.sift import MAX_HELD, Sifter
 from tests.ingest.test_frames import GOOD, KEYS, dirty
 
@@ -106,6 +110,18 @@ def _units(frame: qgdw376.Frame) -> None:
             readers.get(unit.fn, terminal.registers)(unit)
 
 
+def _long(data: bytes) -> None:
+    """Any bytes as answers to every kind of request, in blocks or not."""
+    for raw in (data, b"\xe0" + data, b"\xc7\x02" + data, b"\xc5\x05" + data):
+        dialogue = Dialogue()
+        dialogue.state = State.READY
+        dialogue.set_list(((REPLY_TO_HLS, Data(Tag.UNSIGNED, 1)),)) if len(data) % 2 else dialogue.action(REPLY_TO_HLS)
+        with contextlib.suppress(WireRefusal):
+            dialogue.receive(raw)
+            dialogue.receive(raw)
+    listed.decode(b"\xc1\x04" + data)
+
+
 TARGETS: dict[str, Target] = {
     "frames": _frames,
     "sift": _sifter,
@@ -114,6 +130,7 @@ TARGETS: dict[str, Target] = {
     "acse": acse.decode,
     "initiate": acse.decode_initiate,
     "quirks": quirks.mended,
+    "long": _long,
     "profile": lambda data: rows_of(data, Layout(0, 2, 3600, "Europe/Oslo")),
     "time": unpack_time,
     "hdlc": hdlc.look,
