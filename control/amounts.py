@@ -7,6 +7,7 @@ from datetime import datetime
 from storage.records import Payment
 
 PLACES = 6
+RETURNED = "returned"  # first word of the reason of what a bank rejects: of a posted credit it is the return
 LIMIT_MICRO = 10**18  # no single payment is larger: what is, is a mistake in the file
 _DECIMAL = re.compile(r"([+-]?)([0-9]{1,15})(?:\.([0-9]{1,9}))?", re.ASCII)
 
@@ -23,11 +24,15 @@ class PaymentRefusal:
 
 @dataclass(frozen=True, slots=True)
 class PaymentFile:
-    """One whole, checked file: its hash, its rows in file order and their sum."""
+    """One whole, checked file: its hash, its rows in file order and their sum.
+
+    ``whole``: nothing that the channel took is missing from it, so that its arrival reconciles the channel.
+    """
 
     digest: str
     payments: tuple[Payment, ...]
     total_micro: int
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

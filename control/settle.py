@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from control import assemble, credit, debts, guards, incidents, journal, notices, settings, workorders
-from control.amounts import PaymentFile, PaymentRefusal
+from control.amounts import RETURNED, PaymentFile, PaymentRefusal
 from control.assemble import World
 from control.commands import LEFT, Event
 from control.policy import Policy
@@ -89,11 +89,21 @@ def settle_file(
     """Take a whole bank file in the caller's transaction, once for ever; its arrival reconciles the channel."""
     if unit.get(TakenFile, file.digest) is not None:
         return PaymentRefusal(409, "file_taken", "these bytes were taken before: nothing was posted twice")
-    results = [settle(unit, payment, world) for payment in file.payments]
+    results = [settle(unit, _returned(unit, payment), world) for payment in file.payments]
     unit.add(TakenFile(file.digest, channel, name, world.now, len(results), file.total_micro))
-    unit.put(Signal(PAYMENTS + channel, "ok", world.now, "file"))
+    if file.whole:
+        unit.put(Signal(PAYMENTS + channel, "ok", world.now, "file"))
     unit.audit("engine", "payment.file", file.digest, {"name": name, "rows": len(results)}, world.now)
     return results
+
+
+def _returned(unit: Unit, payment: Payment) -> Payment:
+    """A rejection by a bank's report as what it is: the return of a credit that was posted, or a debit that failed."""
+    if payment.status != "failed" or payment.reason.partition(" ")[0] != RETURNED:
+        return payment
+    known = unit.get(Payment, payment.channel, payment.external_id)
+    posted = known is not None and known.status in ("posted", "reversed", "unmatched")
+    return replace(payment, status="reversed") if posted else payment
 
 
 def _told(payment: Payment) -> tuple[str, int, str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from control.amounts import PaymentFile, PaymentRefusal
-from control.payments import camt
+from control.payments import camt, pain
 from control.payments import channels as payment_channels
 from control.payments.csv import accept
 from control.settle import PaymentResult, settle, settle_file
@@ -20,6 +20,8 @@ from storage.unit import Unit
 from storage.writer import Priority
 from tariff import money as exact
 
+HEAD = 1000  # bytes in which an XML message says what it is
+
 
 async def take(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     """Take one bank file in one transaction; refused twice by its hash."""
@@ -31,8 +33,9 @@ async def take(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     channel = str(args.get("channel") or "csv")
     data, now = path.read_bytes(), shell.clock.now()
     if data.lstrip()[:1] == b"<":
-        channel = str(args.get("channel") or camt.PAYMENTS.name)
-        read = camt.accept(data, now, channel=channel, zone=shell.config.site.zone)
+        channel = str(args.get("channel") or camt.PAYMENTS.name)  # a report is on the same bank's credits
+        reader = pain.accept if b"pain.002" in data[:HEAD] else camt.accept
+        read = reader(data, now, channel=channel, zone=shell.config.site.zone)
     else:
         read = accept(data, columns, now, channel=channel)
     if isinstance(read, PaymentRefusal):

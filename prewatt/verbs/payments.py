@@ -19,7 +19,7 @@ def import_payments(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="CSV (id,account,amount,paid_at, or as [payments.csv] names), or camt.053/054."
+            metavar="FILE", help="CSV (id,account,amount,paid_at, or as [payments.csv] names), camt.053/054 or pain.002."
         ),
     ],
     channel: Annotated[str, typer.Option(help="Channel that the file came from; else csv or camt.")] = "",

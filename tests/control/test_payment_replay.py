@@ -20,10 +20,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from control.amounts import PaymentFile, PaymentRefusal
-from control.payments import alipay, camt, channels, csv, mpesa, webhook
+from control.payments import alipay, camt, channels, csv, mpesa, pain, webhook
 from control.settle import PaymentResult, settle, settle_file
+from control.signals import Signal
 from storage.records import Account, Payment
-from storage.store import Priority
+from storage.writer import Priority
 from tests.control.rig import CNY, HOUR, NOW, Rig
 
 KEY = b"k" * 32
@@ -52,6 +53,7 @@ class Mouth:
     reverses: bool = True
     pends: bool = True
     proves: bool = True  # a changed byte of the amount is found
+    early: bool = True  # a reversal that comes before its payment is one already
 
 
 def _posted(rig: Rig, payment: Payment | PaymentRefusal) -> PaymentResult | PaymentRefusal:
@@ -122,6 +124,31 @@ def take_camt(rig: Rig, data: bytes) -> PaymentResult | PaymentRefusal:
     return _filed(rig, camt.accept(data, NOW), "camt")
 
 
+# ---- direct debits: the statement's credits under the payer's reference, and the report of what was rejected
+
+
+def say_pain(said: Said) -> bytes:
+    if said.status in ("posted", "pending"):
+        own = f"<AcctSvcrRef>{said.ident}</AcctSvcrRef><EndToEndId>NOTPROVIDED</EndToEndId>"
+        return say_camt(said).replace(own.encode(), f"<EndToEndId>{said.ident}</EndToEndId>".encode())
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"><CstmrPmtStsRpt>
+<GrpHdr><MsgId>R1</MsgId><CreDtTm>{said.at.isoformat()}Z</CreDtTm></GrpHdr>
+<OrgnlGrpInfAndSts><OrgnlMsgId>D1</OrgnlMsgId><OrgnlMsgNmId>pain.008.001.08</OrgnlMsgNmId><GrpSts>PART</GrpSts>
+</OrgnlGrpInfAndSts><OrgnlPmtInfAndSts><OrgnlPmtInfId>B1</OrgnlPmtInfId>
+<NbOfTxsPerSts><DtldNbOfTxs>1</DtldNbOfTxs><DtldSts>RJCT</DtldSts><DtldCtrlSum>{said.amount}</DtldCtrlSum></NbOfTxsPerSts>
+<TxInfAndSts><OrgnlEndToEndId>{said.ident}</OrgnlEndToEndId><TxSts>RJCT</TxSts>
+<StsRsnInf><Rsn><Cd>AM04</Cd></Rsn></StsRsnInf><OrgnlTxRef><Amt><InstdAmt Ccy="CNY">{said.amount}</InstdAmt></Amt>
+<RmtInf><Strd><CdtrRefInf><Ref>{said.account}</Ref></CdtrRefInf></Strd></RmtInf></OrgnlTxRef></TxInfAndSts>
+<TxInfAndSts><OrgnlEndToEndId>OK-{said.ident}</OrgnlEndToEndId><TxSts>ACSC</TxSts></TxInfAndSts>
+</OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>""".encode()
+
+
+def take_pain(rig: Rig, data: bytes) -> PaymentResult | PaymentRefusal:
+    read = pain.accept if b"pain.002" in data else camt.accept
+    return _filed(rig, read(data, NOW, channel="camt"), "camt")
+
+
 # ---- M-Pesa
 
 
@@ -166,9 +193,11 @@ MOUTHS = {
     "webhook": Mouth(say_webhook, take_webhook),
     "csv": Mouth(say_csv, take_csv),
     "camt": Mouth(say_camt, take_camt),
+    "pain": Mouth(say_pain, take_pain, early=False),
     "mpesa": Mouth(say_mpesa, take_mpesa, account="K1", currency="KES", reverses=False, pends=False, proves=False),
     "alipay": Mouth(say_alipay, take_alipay),
 }
+FILES = ("csv", "camt", "pain")
 every = pytest.mark.parametrize("name", sorted(MOUTHS))
 
 
@@ -236,7 +265,7 @@ def test_a_reversal_gives_back_once_in_either_order(rig: Rig, name: str) -> None
     mouth.take(rig, mouth.say(Said("T2", status="reversed")))
     assert got() == 0
     mouth.take(rig, mouth.say(Said("T2")))
-    assert got() == 0
+    assert got() == (0 if mouth.early else 60 * CNY)
 
 
 @every
@@ -259,10 +288,10 @@ def test_what_was_tampered_with_is_refused_or_changes_nobodys_money(rig: Rig, na
             if name == "webhook" and not _json(data):
                 continue
             mouth.take(rig, data)  # never raises
-    if mouth.proves and name not in ("csv", "camt"):  # a file's proof is its totals and its way
+    if mouth.proves and name not in FILES:  # a file's proof is its totals and its way
         kept = {(row.external_id, row.account, row.amount_micro) for row in rig.find(Payment)}
         assert kept <= {("T1", "A1", 60 * CNY)} and got() in (0, 60 * CNY)  # %2B or %2b: the same words
-    if name in ("csv", "camt"):
+    if name in FILES:
         changed = mouth.take(rig, whole.replace(b"60.00", b"61.00", 1).replace(b"T1", b"T9"))
         assert isinstance(changed, PaymentRefusal) and changed.reason == "bad_totals"
 
@@ -290,6 +319,28 @@ def test_a_statement_may_not_define_entities_and_repeats_no_reference() -> None:
     ):
         found = camt.accept(data, NOW)
         assert isinstance(found, PaymentRefusal) and found.reason == reason, data
+
+
+def test_a_rejected_debit_is_kept_with_the_banks_reason_and_reconciles_nothing(rig: Rig) -> None:
+    data = say_pain(Said("D7", status="failed"))
+    found = take_pain(rig, data)
+    assert isinstance(found, PaymentResult)
+    row = found.payment
+    assert (row.status, row.account, row.reason, row.channel) == ("failed", "A1", "returned AM04", "camt")
+    assert rig.get(Signal, "payments.camt") is None, "a report is no statement: guard G3 still waits for one"
+    for old, new, reason in (
+        (b"<DtldNbOfTxs>1", b"<DtldNbOfTxs>2", "bad_totals"),
+        (b"<OrgnlEndToEndId>D7</OrgnlEndToEndId>", b"", "no_reference"),
+        (b"OK-D7</OrgnlEndToEndId><TxSts>ACSC", b"D7</OrgnlEndToEndId><TxSts>RJCT", "bad_amount"),
+        (b'<InstdAmt Ccy="CNY">60.00</InstdAmt>', b"", "bad_amount"),
+        (b"Z</CreDtTm>", b"?</CreDtTm>", "bad_time"),
+        (b"TxInfAndSts>", b"Other>", "bad_totals"),
+    ):
+        refused = pain.accept(data.replace(old, new), NOW)
+        assert isinstance(refused, PaymentRefusal) and refused.reason == reason, (old, refused)
+    whole = data[: data.index(b"<OrgnlPmtInfAndSts>")] + data[data.index(b"</CstmrPmtStsRpt>") :]
+    refused = pain.accept(whole.replace(b"PART", b"RJCT"), NOW)
+    assert isinstance(refused, PaymentRefusal) and refused.reason == "no_transactions"
 
 
 def _entry() -> bytes:

@@ -96,11 +96,18 @@ def test_a_person_matches_and_gives_back(accounts: Path, home: Path, run: Run, t
 
 
 def test_a_statement_is_imported_by_what_it_is(accounts: Path, run: Run, tmp_path: Path) -> None:
-    from tests.control.test_payment_replay import say_camt
+    from tests.control.test_payment_replay import say_camt, say_pain
 
     file = tmp_path / "statement.xml"
     file.write_bytes(say_camt(Said("T1")))
     found = run("payments", "import", str(file), "-o", "json").json
     assert (found["posted"], found["payments"][0]["channel"]) == (1, "camt")
     assert run("payments", "import", str(file)).code == 1
+    assert json.loads(run("accounts", "balance", "A1", "-o", "json").out)["balance"] == "60.00"
+    file.write_bytes(say_pain(Said("T2")) + b"<!-- paid by direct debit -->")
+    assert run("payments", "import", str(file), "-o", "json").json["posted"] == 1
+    file.write_bytes(say_pain(Said("T2", status="reversed")))
+    assert run("payments", "import", str(file), "-o", "json").json["reversed"] == 1
+    file.write_bytes(say_pain(Said("T3", status="failed")))
+    assert run("payments", "import", str(file), "-o", "json").json["payments"][0]["reason"] == "returned AM04"
     assert json.loads(run("accounts", "balance", "A1", "-o", "json").out)["balance"] == "60.00"

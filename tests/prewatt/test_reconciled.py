@@ -26,7 +26,7 @@ def bound(text: str) -> Settings:
 
 def test_the_configuration_says_which_channels_must_be_reconciled() -> None:
     key = "[payments]\nwebhook_secrets = ['k']\n"
-    files = dict.fromkeys(("alipay", "camt", "csv", "mpesa"), False)
+    files = dict.fromkeys(("alipay", "camt", "csv", "mpesa", "pain"), False)
     assert (bound("").payment_channels, bound("").used_channels) == ({}, files)
     assert (bound(key).payment_channels, bound(key).used_channels) == ({}, {**files, "webhook": True})
     named = bound(key + "channels = ['webhook']")
