@@ -197,13 +197,19 @@ class Connection:
     def _enter(
         self, stream: Stream, unit: int, pdus: Sequence[bytes], timeout_s: float, tell: Callable[[Asked], None]
     ) -> Asked:
-        """Note who waits for what, and set the bell."""
+        """Note who waits for what, under the next transaction ids that nobody waits for, and set the bell."""
         self._number += 1
         rings = len(self._waiting) + len(pdus) - 1 if self._pipelined else 0
         ends = self._loop.time() + timeout_s
         asked = Asked(unit, pdus, stream, self._number, len(pdus), rings, self._heard, timeout_s, ends, tell)
+        tid, waiting = self._tid, self._waiting
         for _ in pdus:
-            asked.tids.append(self._next_tid(asked))
+            tid = tid % 0xFFFF + 1
+            while tid in waiting:
+                tid = tid % 0xFFFF + 1
+            waiting[tid] = asked
+            asked.tids.append(tid)
+        self._tid = tid
         if self._bell is None or ends < self._bell.when():
             self._set_bell(ends)
         return asked
@@ -232,14 +238,6 @@ class Connection:
             await stream.write(data)
         except OSError:
             self._drop(stream)
-
-    def _next_tid(self, asked: Asked) -> int:
-        """The next transaction id that nobody waits for, now waited for by ``asked``."""
-        while True:
-            self._tid = self._tid % 0xFFFF + 1
-            if self._tid not in self._waiting:
-                self._waiting[self._tid] = asked
-                return self._tid
 
     def _set_bell(self, at: float) -> None:
         """One timer for all that wait, set to the earliest end."""

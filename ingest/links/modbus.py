@@ -96,6 +96,7 @@ class ModbusLink:
         self._drivers = drivers if drivers is not None else installed.drivers()
         self._watch = RegisterWatch()
         self._places: dict[int, Place] = {}
+        self._tolerances: dict[int, timedelta] = {}
         self._fenced = FencedDrives(clock, fences)
 
     async def poll(self, point: MeterPoint, slot_end: datetime) -> Poll:
@@ -175,9 +176,15 @@ class ModbusLink:
 
     def _in_time(self, point: MeterPoint, slot_end: datetime, now: datetime) -> bool:
         """Whether a read now counts for the slot that ended at ``slot_end``."""
-        late_s = (now - slot_end).total_seconds()
-        limit_s = self._late_s if self._late_s is not None else point.slot_min * 60 // LATE_SHARE
-        return -limit_s <= late_s <= limit_s
+        limit = self._tolerance(point.slot_min)
+        return -limit <= now - slot_end <= limit
+
+    def _tolerance(self, slot_min: int) -> timedelta:
+        found = self._tolerances.get(slot_min)
+        if found is None:
+            limit_s = self._late_s if self._late_s is not None else slot_min * 60 // LATE_SHARE
+            found = self._tolerances[slot_min] = timedelta(seconds=limit_s)
+        return found
 
     async def profile(self, point: MeterPoint, start: datetime, end: datetime) -> Poll:
         """These meters store no load profile: a finding says so, and no device is asked."""
@@ -240,9 +247,7 @@ class ModbusLink:
 
     def _slot_flags(self, visit: Visit | SunSpecVisit, slot_end: datetime) -> Flag:
         """UNCERTAIN for a read taken too long after its slot; a slot that lies ahead gives no read."""
-        late = self._clock.now() - slot_end
-        slot_s = visit.point.slot_min * 60
-        limit = timedelta(seconds=self._late_s if self._late_s is not None else slot_s // LATE_SHARE)
+        late, limit = self._clock.now() - slot_end, self._tolerance(visit.point.slot_min)
         if late < -limit:
             raise WireRefusal("early_read", f"slot {slot_end.isoformat()}Z has not ended")
         if late <= limit:

@@ -67,6 +67,7 @@ class Visit:
     serial: str = ""
     findings: list[Finding] = field(default_factory=list)
     raw: list[tuple[bytes, bytes]] = field(default_factory=list)
+    plan: _Reads | None = None
 
     async def read(self, quantities: tuple[Quantity, ...] = ()) -> None:
         """Fill ``values`` (all of them, or only ``quantities``), identity first; WireRefusal ends the visit."""
@@ -74,11 +75,12 @@ class Visit:
 
     def requests(self) -> tuple[bytes, ...]:
         """What a whole visit asks, for callers that send it themselves and ``take`` the answers."""
-        return _reads(self.driver, ()).pdus
+        self.plan = _reads(self.driver, ())
+        return self.plan.pdus
 
     def take(self, answers: Sequence[bytes], quantities: tuple[Quantity, ...] = ()) -> None:
         """Fill ``values`` from the answers to the visit's requests, identity first; WireRefusal ends the visit."""
-        plan = _reads(self.driver, quantities)
+        plan = self.plan if self.plan is not None and not quantities else _reads(self.driver, quantities)
         self.raw += zip(plan.pdus, answers, strict=True)
         values: dict[Quantity, int | None] = {}
         for data, (names, read) in zip(answers, plan.readers, strict=True):
