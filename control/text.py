@@ -140,6 +140,14 @@ TEXTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "en": ("The works of {earliest} do not take place: your supply stays on. Help: {call}",),
         "zh": ("原定{earliest}的停电取消,供电不受影响。电话{call}",),
     },
+    "keep_power": {
+        "en": ("Your supply is protected. Help: {call}",),
+        "zh": ("您的用电受到保护。电话{call}",),
+    },
+    "keep_power_off": {
+        "en": ("The protection of your supply has ended. Help: {call}",),
+        "zh": ("您的用电保护已结束。电话{call}",),
+    },
     "all_clear": {
         "en": ("Thank you: your balance is {amount} {currency}.",),
         "zh": ("缴费已到账,余额{amount}{currency}。",),

@@ -1,6 +1,7 @@
 """Notices to the meter itself go in; its own arrears alarm (buzzer, lamp, display) goes on, and off when money came.
 
-The order is the meter's own: DL/T 645 2A and 2B, over a serial line, or through a terminal of the Q/GDW 1376.1 family.
+So does keep-power for those whom a hold protects (``control/keeppower.py``). The orders are the meter's own: DL/T 645
+2A, 2B, 3A and 3B, over a serial line, or through a terminal of the Q/GDW 1376.1 family.
 It moves no relay and asks for no guard. The meter's answer is the receipt that the alarm is in force; it says nothing
 of whether anybody heard it, so guard G6 rests on the customer's notices alone.
 """
@@ -10,14 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from control import assemble
+from control import assemble, keeppower
 from control.notices import ALARM, ALL_CLEAR
 from control.ports import ChannelError, ChannelKind, Delivery
 from control.records import Notice
 from ingest.records import MeterPoint
 from storage.store import Store
 
-ON, OFF = "alarm", "alarm-off"
+ON = "alarm"
+ORDERS = {ALL_CLEAR: "alarm-off", keeppower.ON: "keep-power", keeppower.OFF: "keep-power-off"}
+"""Code of a notice -> the order's word; every other code is the alarm."""
 VALID = timedelta(minutes=10)
 FOR_GOOD = frozenset({"not_here", "no_order", "no_signer"})
 
@@ -31,10 +34,10 @@ class MeterAlarm:
     links: Callable[[], Mapping[str, Any]] = dict
 
     async def send(self, notice: Notice, now: datetime) -> str:
-        """Alarm on, or off for the notice that all is well; ChannelError where the meter did not take it."""
+        """Give the order that the notice's code stands for; ChannelError where the meter did not take it."""
         point = self._point(notice.account, now)
         link = self.links().get(point.gateway)
-        order = getattr(link, "orders", {}).get(OFF if notice.code == ALL_CLEAR else ON)
+        order = getattr(link, "orders", {}).get(ORDERS.get(notice.code, ON))
         if link is None or order is None:
             raise ChannelError("alarm_no_order", permanent=True)
         reason = await link.tell(point, order, now + VALID)

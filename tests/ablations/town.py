@@ -174,6 +174,12 @@ ROWS = (
         )),
     ),
     Safeguard(
+        "keep-power in the meter", "watchers", "an order from elsewhere cuts who needs it to live",
+        "tests/control/test_channel_alarm.py"
+        "::test_a_protected_customers_meter_keeps_power_until_the_last_hold_ends",
+        swap("control.keeppower:sweep", constant([])),
+    ),
+    Safeguard(
         "crew at 15 minutes", "watchers", "who is dark behind a dead link waits for nobody",
         f"{ENGINE}::test_a_crew_is_called_at_15_minutes_and_a_breach_filed_at_60",
         swap("control.reconcile:overdue", constant(0)),

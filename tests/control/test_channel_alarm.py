@@ -1,6 +1,7 @@
 """The meter's own alarm over a real link to a simulated DL/T 645 meter: on with a warning, off when money came."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from control import assemble, notices, settle
 from control.alerts import AlertDue
 from control.channels.alarm import MeterAlarm
 from control.ports import ChannelError
-from control.records import Notice
+from control.records import Hold, Notice
+from ingest.records import DriveResult
 from storage.records import AccountState
 from storage.store import Store
 from storage.writer import Priority
@@ -89,5 +91,36 @@ def test_a_gateway_without_alarms_fails_for_good_and_a_silent_meter_does_not(rig
         rig.put(line.point(meter="M1"))
         line.faults.down.add("s1")
         assert not await fails()
+
+    line.run(story)
+
+
+def test_a_protected_customers_meter_keeps_power_until_the_last_hold_ends(rig: Rig) -> None:
+    """The engine's own sweep writes, the channel tells the meter, and the meter then refuses a trip by itself."""
+    now, hour = rig.clock.now(), timedelta(hours=1)
+    medical = Hold("h-1", "A1", "medical", "clinic", now - hour)
+    rig.put(medical, Hold("h-2", "A1", "dispute", "court", now - hour), Hold("h-3", "", "protected", "house", now))
+    line = Dlt645Rig()
+    rig.put(line.point(meter="M1"))
+    assert isinstance(rig.store, Store)
+    alarm = MeterAlarm(store=rig.store, links=lambda: {"s1": line.link})
+
+    def swept() -> list[str]:
+        rig.store.write(Priority.COMMAND, lambda unit: rig.engine()._crews(unit))
+        return [row.rung for row in rows(rig)]
+
+    assert swept() == swept() == ["keep_power.h-1"]
+    rig.put(replace(medical, end=now), Hold("h-4", "A1", "keep_power", "fair", now - hour, now + hour))
+    assert sorted(swept()) == ["keep_power.h-1", "keep_power.h-4"], "another hold still protects"
+    rig.clock.forward(3600)
+    assert sorted(swept()) == ["keep_power.h-1", "keep_power.h-4", "keep_power_off.h-1", "keep_power_off.h-4"]
+    on, off = (next(row for row in rows(rig) if row.code == code) for code in ("keep_power", "keep_power_off"))
+
+    async def story() -> None:
+        await alarm.send(on, line.clock.now())
+        out = await line.link.drive(line.point(), line.order())
+        assert (out.result, out.reason) == (DriveResult.REFUSED, "other")
+        await alarm.send(off, line.clock.now())
+        assert (await line.link.drive(line.point(), line.order("disconnect", 2))).result is DriveResult.ACKNOWLEDGED
 
     line.run(story)
