@@ -6,10 +6,11 @@ which only warns. So posting a bill changes nothing of what is available.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 
+from storage import bulk
 from storage.codec import to_ms
 from storage.records import AccountState, OpenPeriod
 from storage.unit import Unit
@@ -17,14 +18,29 @@ from storage.unit import Unit
 Open = Mapping[str, Mapping[datetime, OpenPeriod]]
 
 
-def put_states(unit: Unit, changed: Sequence[OpenPeriod], open_of: Open) -> None:
-    """Write the changed periods, and from all open periods of their accounts the accounts' money.
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Open periods and the accounts' money that follows from them, as they are stored and in the tables' order."""
 
-    One statement for all, in the tables' own order: what a posted bill put aside (``billed_estimate_micro``) is taken
-    from the row that stands. Rows are made here and not by the codec: there are millions, and they share few times.
+    periods: Sequence[Sequence[object]]
+    states: Sequence[Sequence[object]]
+
+
+def rows_of(changed: Sequence[OpenPeriod], open_of: Open) -> Rows:
+    """The changed periods, and from all open periods of their accounts the accounts' money.
+
+    Made before the transaction, and not by the codec: there are millions of rows, and they share few times.
     """
     ordered, times = sorted(changed, key=attrgetter("account", "start")), _Times()
-    unit.put_rows(OpenPeriod, (_open(one, times) for one in ordered))
+    accounts = dict.fromkeys(period.account for period in ordered)
+    return Rows(
+        [_open(one, times) for one in ordered], [_state(account, open_of[account], times) for account in accounts]
+    )
+
+
+def put_states(unit: Unit, rows: Rows) -> None:
+    """Write them: what a posted bill put aside (``billed_estimate_micro``) is taken from the row that stands."""
+    unit.put_rows(OpenPeriod, rows.periods)
     stored = unit.tables.of(AccountState)
     fresh = dict(zip(stored.codec.names, stored.codec.row(AccountState("")), strict=True)) | dict.fromkeys(_OWN, "?")
     values = ", ".join("NULL" if value is None else str(value) for value in fresh.values())
@@ -35,8 +51,7 @@ def put_states(unit: Unit, changed: Sequence[OpenPeriod], open_of: Open) -> None
         " accrued_to = coalesce(excluded.accrued_to, accrued_to), period_start = excluded.period_start,"
         " book_hash = excluded.book_hash, next_tier_wh = excluded.next_tier_wh"
     )
-    accounts = dict.fromkeys(period.account for period in ordered)
-    unit.connection.executemany(sql, (_state(account, open_of[account], times) for account in accounts))
+    bulk.insert(unit.connection, sql, rows.states)
 
 
 _OWN = ("account", "accrued_micro", "accrued_to", "period_start", "book_hash", "estimate_micro", "next_tier_wh")

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ingest.intervals import Key, Place
 from ingest.records import Finding
 from storage import batches, charging, corrections
-from storage.accruals import put_states
+from storage.accruals import put_states, rows_of
 from storage.batches import Batch
 from storage.conversion import NOTHING, convert, kept
 from storage.folds import Folds, Moved
@@ -107,14 +107,14 @@ class Rater:
         """Commit what open periods cost with the books in force, where they were rated with others."""
         rows = charging.table(moved.charged, folds.master)
         packed = batches.pack("charges", rows)
-        number = f"reprice-{now.isoformat()}-{packed.digest}"
+        number, states = f"reprice-{now.isoformat()}-{packed.digest}", rows_of(moved.periods, folds.open_of)
 
         def work(unit: Unit) -> None:
             if rows.num_rows:
                 unit.append_batch("charges", NAME, number, packed, now)
             for finding in moved.findings:
                 unit.add(finding)
-            put_states(unit, moved.periods, folds.open_of)
+            put_states(unit, states)
 
         self._store.write(Priority.BATCH, work)
 
@@ -161,13 +161,15 @@ class Rater:
             (name, batches.pack(name, part)) for name, part in (("intervals", own), ("charges", rows)) if part.num_rows
         ]
 
+        places, states = list(fresh.stored()), rows_of(moved.periods, folds.open_of)
+
         def work(unit: Unit) -> int:
             for name, part in packed:
                 unit.append_batch(name, NAME, number, part, now)
-            unit.put_rows(RegisterPlace, fresh.stored())
+            unit.put_rows(RegisterPlace, places)
             for finding in findings:
                 unit.add(finding)
-            put_states(unit, moved.periods, folds.open_of)
+            put_states(unit, states)
             corrections.book_in(unit, late, now)
             for cursor in piece.cursors:
                 unit.put(cursor)
@@ -187,7 +189,8 @@ class Rater:
         """Write the provisional money of unread slots where it changed."""
         changed = folds.estimate(now)
         if changed:
-            self._store.write(Priority.BATCH, lambda unit: put_states(unit, changed, folds.open_of))
+            states = rows_of(changed, folds.open_of)
+            self._store.write(Priority.BATCH, lambda unit: put_states(unit, states))
 
 
 def _stamp(reader: Reader) -> tuple[int, ...]:

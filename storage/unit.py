@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from storage import audit, batches, ledger, statements
+from storage import audit, batches, bulk, ledger, statements
 from storage.errors import AppendOnly, Conflict
 from storage.records import AuditRow, Event, Posting
 from storage.tables import Stored, Tables
@@ -110,7 +110,7 @@ class Unit(Reader):
         sql, names = statements.insert_or_replace(stored)
         at = [stored.codec.names.index(name) for name in names]
         plain = at == list(range(len(stored.codec.names)))
-        self.connection.executemany(sql, rows if plain else ([row[i] for i in at] for row in rows))
+        bulk.insert(self.connection, sql, rows if plain else ([row[i] for i in at] for row in rows))
 
     def delete(self, record_type: type, *key: Any) -> None:
         """Remove what stands under ``key``, if anything; AppendOnly for tables that only grow."""

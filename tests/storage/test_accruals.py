@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from storage.accruals import _after, put_states, settle
+from storage.accruals import _after, put_states, rows_of, settle
 from storage.records import AccountState, OpenPeriod
 from storage.store import Store
 from storage.unit import Unit
@@ -40,7 +40,7 @@ def test_many_at_once_are_what_each_is_alone_and_what_others_keep_in_the_row_sta
     changed = [one for account in rng.sample(sorted(open_of), 250) for one in open_of[account].values()]
     with Store.open(tmp_path, clock=StillClock(), writer="inline", durable=False) as store:
         store.write(Priority.BATCH, lambda unit: unit.put_all(list(before.values())))
-        store.write(Priority.BATCH, lambda unit: put_states(unit, changed, open_of))
+        store.write(Priority.BATCH, lambda unit: put_states(unit, rows_of(changed, open_of)))
         after = {row.account: row for row in store.read(lambda reader: reader.find(AccountState))}
         touched = {one.account for one in changed}
         for account, mine in open_of.items():

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from storage import bulk
 from storage.errors import AppendOnly, Conflict, NestedWrite, UnknownRecord
 from storage.records import Account, Event, Install, Payment, TableSpec
 from storage.store import Store
@@ -182,3 +183,12 @@ def test_bulk_work_leaves_the_collector_as_it_was() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_many_at_once_are_what_each_alone_is_and_the_last_of_a_key_stands(any_store: Store) -> None:
+    rows = [Install(n % 1_100, f"M{n}", f"A{n}", "S", T0) for n in range(2 * bulk.ROWS + 203)]
+    any_store.write(Priority.BATCH, lambda unit: unit.put_all(rows))
+    last = {row.meter_id: row for row in rows}
+    assert any_store.read(lambda reader: reader.find(Install)) == [last[number] for number in sorted(last)]
+    with pytest.raises(ValueError, match="not an INSERT"):
+        any_store.write(Priority.BATCH, lambda unit: bulk.insert(unit.connection, "DELETE FROM t", [()] * bulk.ROWS))
