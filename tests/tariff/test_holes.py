@@ -1,6 +1,7 @@
 """What broken engines once got away with (tests/mutants.py), by hand."""
 
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from tariff import rating, statement
 from tariff.errors import BookError
 from tariff.model import Book
-from tests.tariff.making import ENERGY, dated, made
-from tests.tariff.months import month
+from tests.tariff.making import ENERGY, amounts, dated, made
+from tests.tariff.months import busy, month
 
 SOLD = {"id": "sold", "kind": "energy", "quantity": "export", "prices": ["0.05"], "credit": True}
 BANK = {"id": "bank", "kind": "credit_bank", "of": ["energy", "sold"]}
@@ -77,3 +78,14 @@ def test_the_other_periods_net_only_their_own_export() -> None:
     export = np.zeros_like(one.usage.wh)
     export[13], export[5] = 50_000, 2_000
     assert one.bill(export_wh=export).total_micro == 800_000
+
+
+def test_a_volume_class_may_have_tiers_beyond_its_end() -> None:
+    """Its last tier that can be reached ends with the class."""
+    classes: list[dict[str, Any]] = [
+        {"up_to": "40", "volume": True, "limits": ["20", "50"], "prices": ["1", "2", "9"]},
+        {"prices": ["3"]},
+    ]
+    book = made({"id": "energy", "kind": "energy", "ladder": {"mode": "by_total", "reset": "bill", "classes": classes}})
+    found = {kwh: amounts(busy(book, ("2025-03-05T10:00", kwh)))["energy"] for kwh in (20, 40, 41)}
+    assert found == {20: "20.00", 40: "80.00", 41: "123.00"}
