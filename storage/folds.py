@@ -318,25 +318,17 @@ class Folds:
 
     def _periods(self, group: Group, rows: Int) -> list[OpenPeriod]:
         """Open periods of rows as they stand, noted as the accounts' own."""
-        until = group.last[rows]
-        start = at_ms(group.grid.start)
+        until, start, slot_ms = group.last[rows], at_ms(group.grid.start), group.grid.slot_ms
+        end, book = at_ms(group.grid.start + group.grid.count * slot_ms), group.plan.book.hash
+        reached = {done: at_ms(group.grid.start + done * slot_ms) if done else None for done in set(until.tolist())}
         left = tiers.left(group, rows, until)
         found = []
-        for row, done in zip(rows.tolist(), until.tolist(), strict=True):
+        for row, done, micro in zip(rows.tolist(), until.tolist(), group.accrued[rows].tolist(), strict=True):
             account = group.accounts[row]
             mine = self.open_of.setdefault(account, {})
             before = mine.get(start)
-            period = OpenPeriod(
-                account,
-                start,
-                at_ms(group.grid.start + group.grid.count * group.grid.slot_ms),
-                group.plan.book.hash,
-                int(group.accrued[row]),
-                at_ms(group.grid.start + done * group.grid.slot_ms) if done else None,
-                before.estimate_micro if before is not None else 0,
-                left[row],
-            )
-            mine[start] = period
+            estimate = before.estimate_micro if before is not None else 0
+            mine[start] = period = OpenPeriod(account, start, end, book, micro, reached[done], estimate, left[row])
             found.append(period)
         return found
 
