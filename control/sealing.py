@@ -1,6 +1,7 @@
 """A look ahead over everybody goes in; their forecasts, sealed once a day on the prices of that day, come out."""
 
 from collections.abc import Mapping
+from itertools import islice
 
 from control import outlooks, pricebasis
 from control.assemble import Outlook, World
@@ -11,6 +12,7 @@ from storage.unit import Unit
 from storage.writer import Priority
 
 SEALED = "forecast.sealed"
+AT_ONCE = 1_000  # of one commit: a payment waits for it
 
 
 def due(store: Store, world: World) -> bool:
@@ -23,10 +25,9 @@ async def seal(store: Store, world: World, cases: Mapping[str, Owing], known: Ma
     """First whose prices changed since yesterday, in a commit of its own; then everybody's forecast; then the day."""
     code = pricebasis.rating_code()
     await store.commit(Priority.BATCH, lambda unit: pricebasis.mark(unit, world.now, code))
-    rows = [outlooks.seal(case, known.get(name), world.now) for name, case in cases.items()]
-    for start in range(0, len(rows), world.settings.slice_size):
-        part = rows[start : start + world.settings.slice_size]
-        await store.commit(Priority.BATCH, lambda unit, part=part: [unit.add(row) for row in part])  # type: ignore[misc]
+    left = iter(cases.items())
+    while part := [outlooks.seal(case, known.get(name), world.now) for name, case in islice(left, AT_ONCE)]:
+        await store.commit(Priority.BATCH, lambda unit, part=part: unit.add_all(part))  # type: ignore[misc]
     await store.commit(Priority.BATCH, lambda unit: _done(unit, world))
 
 

@@ -90,6 +90,14 @@ class Unit(Reader):
             return False
         raise Conflict(f"{stored.spec.name} {key} is stored with another body: use a new key, or put")
 
+    def add_all(self, records: Sequence[Any]) -> None:
+        """Insert many records of one type, whose keys are given and new; what stands under a key is left as it is."""
+        if records:
+            stored = self.tables.of(type(records[0]))
+            sql, names = statements.insert_new(stored)
+            assert names == stored.codec.names
+            bulk.insert(self.connection, sql, map(stored.codec.row, records))
+
     def put(self, record: Any) -> None:
         """Insert, or overwrite what stands under the same key; AppendOnly for tables that only grow."""
         stored = self._changing(type(record))
