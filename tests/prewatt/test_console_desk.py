@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from prewatt import people as keeping
 from prewatt.console.app import console
 from prewatt.home import Home
 from prewatt.people import People, User, scrypt
+from prewatt.reasons import explained_in
 from prewatt.roles import ROLES
 from storage.records import Payment
 from storage.unit import Unit
@@ -173,6 +175,26 @@ def test_a_decision_at_a_time_is_the_last_one_by_then(lived: Lived, people: Peop
     early = viewer.get(path, params={"at": "2000-01-01T00:00"}).text
     assert "nothing was decided" in early
     assert json.loads(first.case)["account"] == first.account
+
+
+def test_at_any_time_the_decision_of_then_is_derived_bit_for_bit(lived: Lived) -> None:
+    """Every account at random times of the days that the town was decided on: the last decision by then, and sound."""
+    rows = lived.store.read(lambda reader: reader.find(Decision, order=("at", "decision")))
+    rows = [row for row in rows if row.case != "{}"]
+    chance = random.Random(5)
+    first, last = rows[0].at, rows[-1].at
+    asked = 0
+    for account in sorted({row.account for row in rows}):
+        own = [row for row in rows if row.account == account]
+        for _ in range(8):
+            at = first + (last - first) * chance.random()
+            until = [row for row in own if row.at <= at]
+            if not until:
+                continue
+            found = lived.store.read(lambda reader, n=account, t=at: explained_in(reader, n, t))  # type: ignore[misc]
+            assert (found["decision"]["decision"], found["rederived"]) == (until[-1].decision, True), found["wrong"]
+            asked += 1
+    assert asked > 10
 
 
 def test_the_menu_leads_there(lived: Lived, people: People) -> None:
