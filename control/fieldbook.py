@@ -48,6 +48,7 @@ class Site:
     route: str = ""
     stop: int = 0  # place on the route
     role: str = ""  # SUM: the register at the transformer itself, which nobody pays
+    verified_until: datetime | None = None  # the end of its verification, by law or by its batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
 """What a reading verb asks of the field goes in; calls, the route record, punctuality, outages or orders come out."""
 
 from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from control import accuracy, calls, entries, outages
+from control import rotation as rotations
 from control.fieldbook import STANDING, Entry, Outage, Route
 from control.records import WorkOrder
 from control.workorders import OPEN_STATES
@@ -60,6 +62,14 @@ def due(option: Path | None, *, route: str = "", person: str = "") -> list[Row]:
         found = shell.store.read(lambda reader: calls.due(reader, now, route=route, person=person))
     names = ("route", "stop", "meter", "account", "reader", "reason", "since", "due", "latitude", "longitude")
     return [{name: getattr(call, name) for name in names} for call in found]
+
+
+def rotation(option: Path | None, months: int) -> list[Row]:
+    """Meters whose verification ends within ``months``, with when to change them."""
+    with reading(config_of(option)) as shell:
+        now = shell.clock.now()
+        found = shell.store.read(lambda reader: rotations.changes(reader, now, now + timedelta(days=30.44 * months)))
+    return [asdict(one) for one in found]
 
 
 def record(option: Path | None, since: str, until: str, *, device: str = "", person: str = "") -> list[Row]:

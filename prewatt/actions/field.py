@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,7 +25,18 @@ from prewatt.wiring import Shell
 from storage.unit import Reader, Unit
 from storage.writer import Priority
 
-COLUMNS = ("meter", "latitude", "longitude", "datum", "transformer", "feeder", "route", "stop", "role")
+COLUMNS = (
+    "meter",
+    "latitude",
+    "longitude",
+    "datum",
+    "transformer",
+    "feeder",
+    "route",
+    "stop",
+    "role",
+    "verified_until",
+)
 CLOSINGS = tuple(word for word in OUTCOMES if word != "no_access")
 
 
@@ -69,6 +80,7 @@ def _site(unit: Unit, cell: Mapping[str, str]) -> Site:
         route=cell.get("route") or site.route,
         stop=int(cell.get("stop") or site.stop),
         role=cell.get("role") or site.role,
+        verified_until=_day(cell.get("verified_until", "")) or site.verified_until,
     )
     if site.role not in ("", SUM):
         raise ValueError(f"no role {site.role!r}: {SUM}, or nothing")
@@ -81,6 +93,11 @@ def _site(unit: Unit, cell: Mapping[str, str]) -> Site:
         north, east = wgs84(north, east, datum)
         site = replace(site, latitude=north, longitude=east)
     return site
+
+
+def _day(text: str) -> datetime | None:
+    """A day of a file; ValueError says what is none."""
+    return datetime.combine(date.fromisoformat(text), time()) if text else None
 
 
 async def route(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:

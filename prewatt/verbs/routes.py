@@ -21,7 +21,10 @@ ReaderOption = Annotated[str, typer.Option("--reader", help="Only this reader.")
 def import_sites(
     file: Annotated[Path, typer.Argument(metavar="FILE")], home: HomeOption = None, output: FormOption = None
 ) -> None:
-    """Take where meters hang from a CSV: meter,latitude,longitude,datum,transformer,feeder,route,stop."""
+    """Take where meters hang from a CSV.
+
+    Columns: meter, latitude, longitude, datum, transformer, feeder, route, stop, role, verified_until.
+    """
     from prewatt.doing import do
 
     found = do(home, "sites.import", file=str(file.absolute()))
@@ -51,6 +54,20 @@ def list_routes(home: HomeOption = None, output: FormOption = None) -> None:
     from prewatt.fieldwork import routes
 
     emit(Result("routes list", {"routes": routes(home)}, rows="routes"))
+
+
+@group.command()
+def rotation(
+    months: Annotated[int, typer.Option(min=0, max=120, help="So far ahead; what is overdue is always listed.")] = 6,
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Meters whose verification ends, with the planned outage in which to change them; sensitive sites out of hours."""
+    from prewatt import fieldwork
+
+    rows = fieldwork.rotation(home, months)
+    columns = ("meter", "account", "transformer", "verified_until", "overdue", "out_of_hours", "outage", "at")
+    emit(Result("routes rotation", {"changes": rows}, rows="changes", columns=columns))
 
 
 @group.command()
