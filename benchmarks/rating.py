@@ -98,10 +98,10 @@ def charges(options: Options) -> Sample:
 
 
 def _charged(month: Plan, block: blocks.Block) -> charging.GroupCharges:
-    rated = rating.rate(month, block.wh)
+    wh = block.wh.copy()  # the block holds until the next one
+    rated = rating.rate(month, wh)
     group = Group(month, GRID, accounts=[f"A{meter:07d}" for meter in block.meters.tolist()])
-    rows = np.arange(len(block.wh))
-    return charging.GroupCharges(group, Charged(rows, 0, block.wh, np.ones(block.wh.shape, np.bool_), rated))
+    return charging.GroupCharges(group, Charged(np.arange(len(wh)), 0, wh, np.ones(wh.shape, np.bool_), rated))
 
 
 def _write(root: Path, name: str, parts: list[charging.GroupCharges], master: Master) -> None:

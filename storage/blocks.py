@@ -46,10 +46,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """``wh`` [n, slots] of the whole ``meters`` [n], by number; ``odd`` are those of which something else is told.
-
-    Those of a stream lie slot by slot, as the kernel takes them.
-    """
+    """``wh`` [n, slots] of the whole ``meters`` [n], by number; ``odd`` are those of which something else is told."""
 
     meters: Int
     wh: Int
@@ -57,13 +54,14 @@ class Block:
 
 
 def stream(path: Path, grid: Grid) -> Iterator[Block]:
-    """All meters of one file in its order, some at a time, each with every slot of ``grid`` or named as odd."""
-    most = ABREAST * max(1, BLOCK_ROWS // grid.count)
-    gathered = _Gathered(grid.count, most)
+    """All meters of one file in its order, some at a time, each with every slot of ``grid`` or named as odd.
+
+    The energies lie slot by slot, as the kernel takes them, and hold until the next block is asked for.
+    """
+    gathered = _Gathered(grid.count, ABREAST * max(1, BLOCK_ROWS // grid.count))
     for part in _parts(path, grid):
-        if gathered.meters and gathered.count + part.meters.size > most:
+        if gathered.meters and not gathered.fits(part):
             yield gathered.block()
-            gathered = _Gathered(grid.count, most)
         gathered.add(part)
     if gathered.meters:
         yield gathered.block()
@@ -74,23 +72,28 @@ class _Gathered:
 
     def __init__(self, slots: int, most: int) -> None:
         self.meters: list[Int] = []
-        self.odd: list[int] = []
-        self.count = 0
+        self._odd: list[int] = []
+        self._count = 0
         self._wh = np.empty((slots, most), np.int64)
 
+    def fits(self, part: Block) -> bool:
+        """Whether there is room for it."""
+        return self._count + part.meters.size <= self._wh.shape[1]
+
     def add(self, part: Block) -> None:
-        """Copy its energies while they lie in the cache."""
-        after = self.count + part.meters.size
-        if after > self._wh.shape[1]:
-            self._wh = np.empty((len(self._wh), after), np.int64)
-        self._wh[:, self.count : after] = part.wh.T
-        self.count = after
+        """Copy its energies while they lie in the cache; only with the first part may they need more room."""
+        begin, self._count = self._count, self._count + part.meters.size
+        if self._count > self._wh.shape[1]:
+            self._wh = np.empty((len(self._wh), self._count), np.int64)
+        self._wh[:, begin : self._count] = part.wh.T
         self.meters.append(part.meters)
-        self.odd += part.odd
+        self._odd += part.odd
 
     def block(self) -> Block:
-        """All of them."""
-        return Block(np.concatenate(self.meters), self._wh[:, : self.count].T, self.odd)
+        """All of them; what is added next takes their place."""
+        found = Block(np.concatenate(self.meters), self._wh[:, : self._count].T, self._odd)
+        self.meters, self._odd, self._count = [], [], 0
+        return found
 
 
 def _parts(path: Path, grid: Grid) -> Iterator[Block]:

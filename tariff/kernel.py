@@ -279,12 +279,19 @@ def climb(runs: Cut, wh: Ints, start: Ints, quantity: Ints, room: Room, charge: 
 
 def _by_cell(runs: Cut, slots: Ints, room: Room) -> Ints:
     """[C, n] sums of the slots of each cell."""
-    return np.stack([room.rows("cell", slots, own).sum(axis=0) for own in runs.slots_of])
+    if slots.shape[1] < WIDE:
+        return np.stack([room.rows("cell", slots, own).sum(axis=0) for own in runs.slots_of])
+    found = room.array("used", (len(runs.cells), slots.shape[1]), slots.dtype)
+    found[:] = 0
+    for row, cell in zip(slots, runs.cell_of.tolist(), strict=True):
+        found[cell] += row
+    return found
 
 
 def _above(slots: Ints, start: Ints, limit: int) -> Ints:
     """[m, n] Wh of each slot above ``limit``, of accounts that begin below it; ``slots`` are theirs and used up."""
     slots[0] += start - limit
     position = np.maximum(summed(slots), 0)
-    position[1:] -= position[:-1].copy()
-    return position
+    np.subtract(position[1:], position[:-1], out=slots[1:])
+    slots[0] = position[0]
+    return slots

@@ -1,5 +1,6 @@
 """Whole meters as they lie in the lake equal the rows that the store merges one by one, whatever else is stored."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -109,9 +110,16 @@ def month(path: Path, slots: dict[int, int], **columns: int) -> Path:
     return path / "file.parquet"
 
 
-def joined(found: list[Block]) -> tuple[list[int], list[list[int]], list[int]]:
-    meters = [meter for block in found for meter in block.meters.tolist()]
-    return meters, [row for block in found for row in block.wh.tolist()], [one for block in found for one in block.odd]
+def joined(blocks: Iterator[Block]) -> tuple[list[int], list[list[int]], list[int]]:
+    """All that a stream gives, taken before the next block is asked for."""
+    meters: list[int] = []
+    wh: list[list[int]] = []
+    odd: list[int] = []
+    for block in blocks:
+        meters += block.meters.tolist()
+        wh += block.wh.tolist()
+        odd += block.odd
+    return meters, wh, odd
 
 
 @pytest.mark.parametrize("rows", [1, 24, 30, 48, 1000])
@@ -120,7 +128,7 @@ def test_blocks_of_any_size_give_every_meter_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, slots: dict[int, int]
 ) -> None:
     monkeypatch.setattr(blocks, "BLOCK_ROWS", rows)
-    meters, wh, odd = joined(list(blocks.stream(month(tmp_path, slots), GRID)))
+    meters, wh, odd = joined(blocks.stream(month(tmp_path, slots), GRID))
     assert meters == [meter for meter, count in slots.items() if count >= SLOTS]
     assert odd == [meter for meter, count in slots.items() if count < SLOTS]
     assert wh == [[meter * 1000 + hour for hour in range(1, SLOTS + 1)] for meter in meters]
@@ -128,7 +136,7 @@ def test_blocks_of_any_size_give_every_meter_once(
 
 @pytest.mark.parametrize("column", [{"flags": 2}, {"channel": 2}, {"minutes": 30}])
 def test_what_statistics_prove_of_other_columns_counts(tmp_path: Path, column: dict[str, int]) -> None:
-    meters, _, odd = joined(list(blocks.stream(month(tmp_path, {1: 24, 2: 24}, **column), GRID)))
+    meters, _, odd = joined(blocks.stream(month(tmp_path, {1: 24, 2: 24}, **column), GRID))
     assert (meters, odd) == ([], [1, 2])
 
 
