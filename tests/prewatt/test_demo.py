@@ -1,15 +1,20 @@
 """The demo as a newcomer runs it: the story comes true, a dead socket makes it fail, nothing is left running."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from sim.concentrator import SECRET as SIMULATED
+from tests.prewatt.test_secrets import leaks, spelled
 
 ROOT = Path(__file__).resolve().parents[2]
 STORY = [
@@ -52,13 +57,32 @@ def processes_of(folder: str) -> list[str]:
     return found
 
 
+def watched(folder: Path, running: Future[Any]) -> tuple[dict[str, bytes], set[str]]:
+    """The secrets of the demo's home, and where one stood outside its folder of secrets while the demo ran."""
+    secrets: dict[str, bytes] = {}
+    leaked: set[str] = set()
+    while not running.done():
+        time.sleep(0.5)
+        with contextlib.suppress(OSError):  # the home goes away when the demo ends
+            for place in folder.rglob("secrets"):
+                found = spelled(place.parent).items()  # the simulated meters' password is digits that serials hold too
+                secrets |= {name: text for name, text in found if SIMULATED not in text}
+            leaked |= set(leaks(folder, secrets))
+    return secrets, leaked
+
+
 @pytest.mark.sockets
 def test_the_story_comes_true_and_leaves_nothing_behind() -> None:
-    with tempfile.TemporaryDirectory(prefix="pw") as folder:  # short: a socket's path has a limit
-        code, figures, said = demo(folder=folder)
+    with tempfile.TemporaryDirectory(prefix="pw") as folder, ThreadPoolExecutor(1) as beside:
+        running = beside.submit(demo, folder=folder)  # a short folder: a socket's path has a limit
+        secrets, leaked = watched(Path(folder), running)
+        code, figures, said = running.result()
         assert processes_of(folder) == []
         assert list(Path(folder).iterdir()) == []
     assert code == 0, said
+    assert len(secrets) >= 4, "no secrets to look for"
+    spoken = (said + json.dumps(figures)).encode()
+    assert leaked | {name for name, text in secrets.items() if text in spoken} == set()
     assert figures["schema"] == "prewatt.demo/1"
     assert sorted(step["name"] for step in figures["steps"]) == sorted(STORY)
     assert all(step["ok"] for step in figures["steps"])

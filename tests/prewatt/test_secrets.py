@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from control.payments.webhook import secret, sign
-from tests.prewatt.conftest import Run
+from tests.prewatt.conftest import Ran, Run
 from tests.prewatt.test_daemon import Running, daemon, payment
 
 __all__ = ["daemon"]
@@ -41,6 +41,15 @@ def leaks(folder: Path, secrets: dict[str, bytes]) -> list[str]:
     ]
 
 
+def exported(run: Run, folder: Path) -> list[Ran]:
+    """Every view of the catalog as a file that hides nothing."""
+    folder.mkdir()
+    views = run("sql", "SELECT view_name FROM duckdb_views() WHERE NOT internal", "-o", "json").json["rows"]
+    done = [run("export", row["view_name"], folder / f"{row['view_name']}.csv", "-o", "json") for row in views]
+    assert len(done) > 10 and all(one.code == 0 for one in done), [one.err for one in done if one.code]
+    return done
+
+
 def test_what_is_forged_old_or_reordered_is_refused_and_logged_and_no_secret_leaves(
     daemon: Running,
     run: Run,
@@ -72,6 +81,7 @@ def test_what_is_forged_old_or_reordered_is_refused_and_logged_and_no_secret_lea
     assert [one.code for one in told if one.code not in (0, 1)] == [], "a verb was not understood"
     pages = [daemon.ask("GET", path)[1] for path in ("/metrics", "/readyz", "/healthz", "/login")]
     assert daemon.stop() == 0
+    told += exported(run, tmp_path / "exports")
     spoken = "".join(one.out + one.err for one in told).encode() + b"".join(pages)
     assert [name for name, text in secrets.items() if text in spoken] == []
     assert leaks(tmp_path, secrets) == []
