@@ -1,8 +1,8 @@
 """The screen drops nobody: whoever is called quiet gets no verdict, in drawn cases and in a town that lived."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
@@ -169,29 +169,53 @@ def test_a_rule_that_the_screen_does_not_know_switches_it_off() -> None:
         screen.KNOWN = known
 
 
-def test_a_lived_town_stands_as_its_cases_say_and_the_rows_foresee_what_the_cases_do(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(assemble, "CHUNK", 5)  # of 12 accounts: what was found of the first ones is not forgotten
-    world = World(run.town(4, 12), FAULTS["none"], Cast(transport="direct"))
-    try:
-        run.play(world, 2)
-        assert world.store is not None
-        assert world.engine is not None
-        seen = world.engine.world()
-        world.store.write(Priority.BATCH, lambda unit: _stop_notices(unit, seen.now))
-        rows = world.store.read(lambda reader: standings(reader, seen, Raised(), hashes=True))
-        cases = world.store.read(lambda reader: assemble.cases(reader, None, seen))
-        assert {name: glance(case) for name, case in cases.items()} == rows
-        assert list(cases) == list(rows)
-        assert any(row.raised for row in rows.values())
-        told = [rows[name].stop_told for name in rows.names[:4]]
-        assert told == [seen.now - HOUR, datetime.max, seen.now - DAY, None]
-        ahead = world.store.read(lambda reader: quota.foreseen_by(reader, seen.now + 3 * DAY))
-        later = list(world.store.read(lambda r: assemble.cases(r, None, _at(seen, 3 * DAY))).values())
-        assert len(set(ahead) & rows.keys()) == len(ahead) == quota.foreseen_in(later, seen.now + 3 * DAY) > 0
-    finally:
-        world.close()
+@dataclass(slots=True)
+class Held:
+    """How often somebody was held for the reason on record, and what carrying that out would have written."""
+
+    times: int = 0
+    written: int = 0
+
+
+@pytest.fixture(scope="module")
+def lived() -> Iterator[tuple[World, Held]]:
+    """A town under the standard faults after two days, in sets of five accounts, and who was held in it."""
+    town, held = World(run.town(4, 12), FAULTS["standard"], Cast(transport="direct")), Held()
+    stands = carry.stands
+
+    def counted(reader: Reader, case: Case, said: Verdict, policy: Policy) -> bool:
+        found = stands(reader, case, said, policy)
+        if found and town.store is not None and town.engine is not None:
+            held.times += 1
+            held.written += town.store.write(Priority.BATCH, partial(_written, case=case, world=town.engine.world()))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assemble, "CHUNK", 5)  # what was found of the first ones is not forgotten
+        patch.setattr(carry, "stands", counted)
+        try:
+            run.play(town, 2)
+            yield town, held
+        finally:
+            town.close()
+
+
+def test_a_lived_town_stands_as_its_cases_say_and_the_rows_foresee_what_the_cases_do(lived: tuple[World, Held]) -> None:
+    world, _ = lived
+    assert world.store is not None
+    assert world.engine is not None
+    seen = world.engine.world()
+    world.store.write(Priority.BATCH, lambda unit: _stop_notices(unit, seen.now))
+    rows = world.store.read(lambda reader: standings(reader, seen, Raised(), hashes=True))
+    cases = world.store.read(lambda reader: assemble.cases(reader, None, seen))
+    assert {name: glance(case) for name, case in cases.items()} == rows
+    assert list(cases) == list(rows)
+    assert any(row.raised for row in rows.values())
+    told = [rows[name].stop_told for name in rows.names[:4]]
+    assert told == [seen.now - HOUR, datetime.max, seen.now - DAY, None]
+    ahead = world.store.read(lambda reader: quota.foreseen_by(reader, seen.now + 3 * DAY))
+    later = list(world.store.read(lambda r: assemble.cases(r, None, _at(seen, 3 * DAY))).values())
+    assert len(set(ahead) & rows.keys()) == len(ahead) == quota.foreseen_in(later, seen.now + 3 * DAY) > 0
 
 
 def _stop_notices(unit: Unit, now: datetime) -> None:
@@ -213,25 +237,11 @@ def _stop_notices(unit: Unit, now: datetime) -> None:
         )  # fmt: skip
 
 
-def test_who_is_held_for_the_reason_on_record_costs_no_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_held_for_the_reason_on_record_costs_no_transaction(lived: tuple[World, Held]) -> None:
     """Whoever stands still would have written nothing, carried out in the same moment."""
-    town, stood = World(run.town(4, 16), FAULTS["standard"], Cast(transport="direct")), 0
-    whole = carry.stands
-
-    def stands(reader: Reader, case: Case, said: Verdict, policy: Policy) -> bool:
-        nonlocal stood
-        found = whole(reader, case, said, policy)
-        if found and town.store is not None and town.engine is not None:
-            stood += 1
-            assert town.store.write(Priority.BATCH, partial(_written, case=case, world=town.engine.world())) == 0
-        return found
-
-    monkeypatch.setattr(carry, "stands", stands)
-    try:
-        run.play(town, 1)
-        assert stood > 10
-    finally:
-        town.close()
+    _, held = lived
+    assert held.times > 10
+    assert held.written == 0
 
 
 def _written(unit: Unit, case: Case, world: assemble.World) -> int:
