@@ -8,9 +8,9 @@ from pathlib import Path
 from prewatt.billrun import periods, planned
 from prewatt.bills import files, tables
 from prewatt.bills.dossier import Shown, views
+from prewatt.bills.statement import statement
 from prewatt.bills.view import BillView
 from prewatt.console.billpage import page
-from prewatt.listing import bill_row
 from prewatt.lookup import config_of
 from prewatt.output import encode
 from prewatt.rules import read_book, series_of
@@ -82,4 +82,4 @@ def _text(sheet: Sheet, own: list[BillView], lang: str, *, bom: bool) -> str:
         return document(own, lang)
     if sheet is Sheet.CSV:
         return tables.as_csv(tables.rows(own), bom=bom)
-    return "".join(encode({"schema": "prewatt.bill.one/1", **bill_row(view.bill)}) + "\n" for view in own)
+    return "".join(encode({"schema": "prewatt.bill.one/1", **statement(view)}) + "\n" for view in own)

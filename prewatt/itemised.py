@@ -17,6 +17,7 @@ from typing import Any
 
 from ingest.records import MeterPoint
 from prewatt import rules
+from prewatt.bills.statement import standing_row, why_row
 from prewatt.errors import ShellError, Usage
 from prewatt.listing import bill_row, money
 from prewatt.lookup import config_of, known
@@ -34,9 +35,9 @@ from tariff import money as exact
 from tariff.explain import Step
 from tariff.inputs import Input, shared
 from tariff.model import Book
-from tariff.reasons import Reason, reasons
+from tariff.reasons import reasons
 from tariff.records import Bill, BillLine
-from tariff.standing import Standing, standings
+from tariff.standing import standings
 from tariff.statement import period_of
 
 Row = dict[str, Any]
@@ -244,11 +245,11 @@ def _bill(subject: Subject, book: Book, made: Bill, posted: StoredBill | None, o
     row = bill_row(made)
     return row | {
         "lines": [
-            _line(row, one, chosen) | {"why": _why(why)}
+            _line(row, one, chosen) | {"why": why_row(why)}
             for row, one, why in zip(row["lines"], made.lines, whys, strict=True)
             if one in lines
         ],
-        "standings": [_standing(one) for one in stands],
+        "standings": [standing_row(one) for one in stands],
         **_told(chosen, _charged(chosen, lines, book)),
         "inputs": [
             _input(line, one) for line, why in zip(made.lines, whys, strict=True) if line in lines for one in why.inputs
@@ -276,35 +277,6 @@ def _parts(late: latefees.Told, currency: str) -> list[Row]:
         _input(line, Input("overdue", money(amount), currency, note=note, amount_micro=fee)) | {"end": until}
         for until, amount, note, fee in rows
     ]
-
-
-def _why(why: Reason) -> Row:
-    """Why a line is what it is: its rule's terms, when its price holds, what it was made of, what set its demand."""
-    row: Row = {"kind": why.kind, "terms": dict(why.terms), "windows": [explain.in_words(one) for one in why.windows]}
-    if why.default:
-        row["windows"].append("all other hours")
-    row["of"] = [
-        {"id": base.id, "version": base.version, "period": base.period, "tier": base.tier}
-        | {"amount": money(base.amount_micro)}
-        for base in why.bases
-    ]
-    row["base"] = money(sum(base.amount_micro for base in why.bases)) if why.bases else None
-    row["peak"] = None if why.peak is None else {"start": why.peak.start, "end": why.peak.end, "kw": why.peak.kw}
-    return row | {"source": dict(why.source)}
-
-
-def _standing(one: Standing) -> Row:
-    """Where one ladder stands at the bill's end."""
-    return {
-        "component": one.component,
-        "period": one.period,
-        "reset": one.reset,
-        "kwh": exact.text(one.position_wh, 3),
-        "tier": one.tier,
-        "limits_kwh": [exact.text(limit, 3) for limit in one.limits_wh],
-        "next_tier_kwh": None if one.next_wh is None else exact.text(one.next_wh, 3),
-        "prices": {label: list(texts) for label, texts in one.prices.items()},
-    }
 
 
 def _line(row: Row, line: BillLine, steps: Sequence[Step]) -> Row:

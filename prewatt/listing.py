@@ -130,6 +130,7 @@ def bill_row(bill: "Bill") -> Row:
                 "unit": line.unit,
                 "price": line.price,
                 "amount": money(line.amount_micro),
+                **({"included": money(line.included_micro)} if line.included_micro else {}),
             }
             for line in bill.lines
         ],

@@ -166,7 +166,12 @@ def test_files_of_every_form_say_the_same(rated: Path, run: Run) -> None:
         assert raw.startswith(b"\xef\xbb\xbf")
         rows = list(csv.DictReader(raw.decode("utf-8-sig").splitlines()))
         own = json.loads((rated / f"{stem}.json").read_text(encoding="utf-8"))
-        assert own["lines"] == bill["lines"]
+        whys = [line.pop("why") for line in own["lines"]]
+        assert own["lines"] == bill["lines"] and all(why["kind"] for why in whys)
+        assert own["previous"]["to"] == bill["from"] and own["previous"]["kwh"] in (None, "7440")
+        assert (own["year_before"]["days"], len(own["days"])) == (31, 31)
+        assert sum(Decimal(kwh) for kwh in own["days"].values()) == Decimal(own["kwh"])
+        assert own["standings"][0]["limits_kwh"] == ["1000"] and own["sources"]
         assert [row["amount"] for row in rows] == [line["amount"] for line in bill["lines"]]
         assert [row["quantity"] for row in rows] == [line["quantity"] for line in bill["lines"]]
         kept = [row for row in table if row["account"] == bill["account"]]
