@@ -40,7 +40,7 @@ from tariff.rating import Plan, State
 GROUPS, GROUP = 200, 5000  # one hour of a million meters
 TOGETHER = 1 << 20  # rows of charges in one file
 STRETCH = 48  # hours of one step: the running charge of a block is still in the cache when it is summed up
-SAME = ("prewatt", "numpy_whole", "duckdb_windows", "duckdb_in_order", "polars")
+SAME = ("prewatt", "numpy_whole", "duckdb_windows", "duckdb_in_order", "polars", "polars_in_order")
 
 
 def prewatt(options: Options, times: int = 1) -> Sample:
@@ -161,10 +161,16 @@ METHODS: dict[str, Method] = {
     "duckdb_windows": peers.duckdb_windows,
     "duckdb_in_order": peers.duckdb_in_order,
     "polars": peers.polars,
+    "polars_in_order": peers.polars_in_order,
     "pysam": peers.pysam,
     "charges": charges,
     **_growing("hour_1m_200", hour),
     "hour_1m_200_charged": hour_charged,
+}
+PEERS = {
+    "sql": ("duckdb_windows", "duckdb_in_order"),
+    "polars": ("polars", "polars_in_order"),
+    "pysam": ("pysam",),
 }
 FLOORS = {
     **dict.fromkeys((*SAME, "pysam", "charges"), "floor"),
@@ -178,11 +184,8 @@ def bars(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     if {"floor", "prewatt"} <= set(found):
         _goal(bar, "x_floor", 3, found["prewatt"]["cpu_s"] / found["floor"]["cpu_s"], at_most=True)
         _goal(bar, "peak_mib", 300, found["prewatt"]["peak_mib"], at_most=True)
-    sql = [found[name]["cpu_s"] for name in ("duckdb_windows", "duckdb_in_order") if name in found]
-    others = {"sql": min(sql, default=None)} | {
-        name: found[name]["cpu_s"] for name in ("polars", "pysam") if name in found
-    }
-    for name, cpu in others.items():
+    for name, forms in PEERS.items():  # each by its best form
+        cpu = min((found[form]["cpu_s"] for form in forms if form in found), default=None)
         if cpu is not None and "prewatt" in found:
             _goal(bar, f"x_faster_than_{name}", 10, cpu / found["prewatt"]["cpu_s"], at_most=False)
     same = len({found[name]["result_hash"] for name in SAME if name in found}) <= 1

@@ -5,7 +5,9 @@ a month in floats, give the same bills and the same running charge to the unit.
 """
 
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -17,7 +19,7 @@ from benchmarks.rating_load import HOURS, LIMITS, PERIODS, PRICES, Rated, cents,
 SAMPLE = 40
 """Meters that PySAM rates; its figure is scaled to all."""
 YEAR = 8760
-NEEDS = {"polars": "polars", "pysam": "PySAM"}
+NEEDS = {"polars": "polars", "polars_in_order": "polars", "pysam": "PySAM"}
 
 
 def absent() -> dict[str, str]:
@@ -123,44 +125,60 @@ def _sql(options: Options, text: str) -> Rated:
 
 
 def polars(options: Options) -> Sample:
-    """The lazy form with ``over``: two cumulative sums by meter, one group."""
+    """The lazy form with ``over``: two cumulative sums by meter, one group; right whatever the order of the file."""
     import polars as pl
 
-    def work() -> Rated:
-        meter, position, wh = pl.col("meter_id"), pl.col("position"), pl.col("energy_wh")
-        before = position - wh
-        hour = pl.col("end").dt.epoch("ms") // 3_600_000 + 7
-        hour = hour % 24
-        peak = ((hour >= 8) & (hour < 11)) | ((hour >= 18) & (hour < 21))
-        period = pl.when(peak).then(1).when((hour >= 23) | (hour < 7)).then(2).otherwise(0)
-        low, high = LIMITS
-        inside = (
-            position.clip(upper_bound=low) - before.clip(upper_bound=low),
-            position.clip(low, high) - before.clip(low, high),
-            position.clip(lower_bound=high) - before.clip(lower_bound=high),
-        )
-        sums = [
-            (pl.col(f"q{tier}") * (pl.col("p") == number)).sum().alias(f"s{number}{tier}")
-            for number in range(3)
-            for tier in range(3)
-        ]
-        charge = [sum(pl.col(f"q{tier}") * PRICES[name][tier] for tier in range(3)) for name in PERIODS]
-        priced = pl.when(pl.col("p") == 0).then(charge[0]).when(pl.col("p") == 1).then(charge[1]).otherwise(charge[2])
-        rated = (
-            pl.scan_parquet(file(options))
-            .select("meter_id", "end", "energy_wh")
-            .with_columns(wh.cum_sum().over("meter_id").alias("position"), period.alias("p"))
-            .with_columns(*(one.alias(f"q{tier}") for tier, one in enumerate(inside)))
-            .with_columns(priced.cum_sum().over("meter_id").alias("running"))
-            .group_by(meter)
-            .agg(*sums, pl.col("running").sum().alias("total"), pl.col("running").bitwise_xor().alias("xor"))
-            .sort(meter)
-            .collect()
-        )
-        used = rated.select(pl.selectors.starts_with("s")).to_numpy().astype(np.int64)
-        return cents(used), int(rated["total"].sum()), int(np.bitwise_xor.reduce(rated["xor"].to_numpy()))
+    def since(frame: Any, column: str, name: str) -> Any:
+        return frame.with_columns(pl.col(column).cum_sum().over("meter_id").alias(name))
 
-    return measured(work)
+    return measured(lambda: _polars(options, since, in_order=False))
+
+
+def polars_in_order(options: Options) -> Sample:
+    """Cumulative sums over the file as it lies, each meter's own beginning subtracted: no partition, no sort."""
+    import polars as pl
+
+    def since(frame: Any, column: str, name: str) -> Any:
+        first = (pl.col("meter_id") != pl.col("meter_id").shift(1)).fill_null(True)
+        total, begin = pl.col("total"), pl.when(pl.col("first")).then(pl.col("total") - pl.col(column))
+        summed = frame.with_columns(pl.col(column).cum_sum().alias("total"), first.alias("first"))
+        return summed.with_columns((total - begin.forward_fill()).alias(name))
+
+    return measured(lambda: _polars(options, since, in_order=True))
+
+
+def _polars(options: Options, since: Callable[[Any, str, str], Any], *, in_order: bool) -> Rated:
+    """``since`` adds to a frame a column's sum from each meter's first row on, under a name."""
+    import polars as pl
+
+    meter, position, wh = pl.col("meter_id"), pl.col("position"), pl.col("energy_wh")
+    before = position - wh
+    hour = pl.col("end").dt.epoch("ms") // 3_600_000 + 7
+    hour = hour % 24
+    peak = ((hour >= 8) & (hour < 11)) | ((hour >= 18) & (hour < 21))
+    period = pl.when(peak).then(1).when((hour >= 23) | (hour < 7)).then(2).otherwise(0)
+    low, high = LIMITS
+    inside = (
+        position.clip(upper_bound=low) - before.clip(upper_bound=low),
+        position.clip(low, high) - before.clip(low, high),
+        position.clip(lower_bound=high) - before.clip(lower_bound=high),
+    )
+    sums = [
+        (pl.col(f"q{tier}") * (pl.col("p") == number)).sum().alias(f"s{number}{tier}")
+        for number in range(3)
+        for tier in range(3)
+    ]
+    charge = [sum(pl.col(f"q{tier}") * PRICES[name][tier] for tier in range(3)) for name in PERIODS]
+    priced = pl.when(pl.col("p") == 0).then(charge[0]).when(pl.col("p") == 1).then(charge[1]).otherwise(charge[2])
+    frame = pl.scan_parquet(file(options)).select("meter_id", "end", "energy_wh")
+    frame = since(frame.with_columns(period.alias("p")), "energy_wh", "position")
+    frame = frame.with_columns(*(one.alias(f"q{tier}") for tier, one in enumerate(inside)))
+    frame = since(frame.with_columns(priced.alias("charge")), "charge", "running")
+    running = pl.col("running").sum().alias("total"), pl.col("running").bitwise_xor().alias("xor")
+    bills = frame.group_by(meter, maintain_order=in_order).agg(*sums, *running)
+    rated = (bills if in_order else bills.sort(meter)).collect()
+    used = rated.select(pl.selectors.starts_with("s")).to_numpy().astype(np.int64)
+    return cents(used), int(rated["total"].sum()), int(np.bitwise_xor.reduce(rated["xor"].to_numpy()))
 
 
 def pysam(options: Options) -> Sample:
