@@ -27,6 +27,7 @@ LOOK_S = 600
 RETRY_S = 60
 ATTEMPTS = 24 * 60
 REPEATS_PERCENT = 12  # a channel that delivers the same payment twice
+SERVED = 100  # accounts for each crew
 CREW_KINDS = ("reconnect", "relay_fault")
 
 
@@ -161,20 +162,28 @@ def local_order(unit: Unit, order: WorkOrder, now: datetime) -> bool:
 
 
 class Crew:
-    """One crew: takes reconnection orders oldest first, travels, mends the relay, switches on, closes the order."""
+    """Crews who take reconnection orders, oldest first: travel, mend the relay, switch on, close the order.
+
+    One alone would let the second of two orders wait for more than the reconnect clock's hard limit.
+    """
 
     def __init__(
         self, town: Town, meters: Mapping[str, SimMeter], *, clock: Clock, store: Callable[[], Store | None]
     ) -> None:
-        """Travel takes 12 to 30 minutes."""
+        """Travel takes 12 to 30 minutes; a crew for each ``SERVED`` accounts is on the road, two at least."""
         self._town = town
         self._meters = meters
         self._clock = clock
         self._store = store
+        self._taken: set[str] = set()
         self.visits: list[tuple[datetime, str]] = []
 
     async def run(self) -> None:
         """Look every minute; never ends by itself."""
+        await asyncio.gather(*(self._one() for _ in range(max(2, -(-len(self._town.sites) // SERVED)))))
+
+    async def _one(self) -> None:
+        """One crew's life."""
         seen: tuple[Store | None, int | None] = (None, None)
         while True:
             await self._clock.sleep(60)
@@ -182,11 +191,15 @@ class Crew:
             stamp = (store, store.commits if store is not None else None)
             if stamp == seen:
                 continue
-            orders = self._open()
-            seen = stamp if not orders else (None, None)
-            for order in orders:
+            seen = stamp
+            for order in self._open():
+                if order.order in self._taken or not self._waits(order):
+                    continue
+                self._taken.add(order.order)
                 await self._clock.sleep(60 * (12 + mix(self._town.seed, len(self.visits), 89) % 19))
                 self._mend(order)
+                self._taken.discard(order.order)
+                seen = (None, None)
 
     def _open(self) -> list[WorkOrder]:
         store = self._store()
@@ -195,17 +208,17 @@ class Crew:
         states = list(workorders.OPEN_STATES)
         return store.read(lambda r: r.find(WorkOrder, kind__in=list(CREW_KINDS), state__in=states, order="created"))
 
+    def _waits(self, order: WorkOrder) -> bool:
+        """Whether an order is open still, and for a meter: a gateway's link comes back by itself."""
+        store = self._store()
+        current = store.read(lambda r: r.get(WorkOrder, order.order)) if store is not None else None
+        return current is not None and current.state in workorders.OPEN_STATES and order.meter in self._meters
+
     def _mend(self, order: WorkOrder) -> None:
         store = self._store()
-        if store is None:
+        if store is None or not self._waits(order):
             return
-        now = self._clock.now()
-        current = store.read(lambda r: r.get(WorkOrder, order.order))
-        if current is None or current.state not in workorders.OPEN_STATES:
-            return
-        meter = self._meters.get(order.meter)
-        if meter is None:
-            return  # a gateway: its link comes back by itself
+        now, meter = self._clock.now(), self._meters[order.meter]
         meter.faults -= {"stuck_relay", "lying_relay"}
         if meter.relay is not RelayState.CLOSED and store.write(
             Priority.COMMAND, lambda unit: local_order(unit, order, now)
