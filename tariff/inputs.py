@@ -117,11 +117,11 @@ def attribute(facts: Facts, name: str, unit: str = "") -> Input:
 
 def shared(rows: Sequence[Input], amount_micro: int, book: Book) -> tuple[Input, ...]:
     """``rows`` with rounded parts of a line of ``amount_micro``: sums so far are rounded, the last has the rest."""
-    places = [place for place, row in enumerate(rows) if row.exact is not None]
+    parts = [(place, row.exact) for place, row in enumerate(rows) if row.exact is not None]
     found, total, before = list(rows), Fraction(0), 0
-    for place in places:
-        total += rows[place].exact or 0
-        after = amount_micro if place == places[-1] else rounded(total, book)
+    for place, exact in parts:
+        total += exact
+        after = amount_micro if place == parts[-1][0] else rounded(total, book)
         found[place] = replace(rows[place], amount_micro=after - before)
         before = after
     return tuple(found)

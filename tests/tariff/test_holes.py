@@ -89,3 +89,21 @@ def test_a_volume_class_may_have_tiers_beyond_its_end() -> None:
     book = made({"id": "energy", "kind": "energy", "ladder": {"mode": "by_total", "reset": "bill", "classes": classes}})
     found = {kwh: amounts(busy(book, ("2025-03-05T10:00", kwh)))["energy"] for kwh in (20, 40, 41)}
     assert found == {20: "20.00", 40: "80.00", 41: "123.00"}
+
+
+def test_free_energy_is_counted_to_the_wh() -> None:
+    rows = [ENERGY, {"id": "gift", "kind": "free_kwh", "of": "energy", "kwh": "0.125", "price": "8"}]
+    assert amounts(busy(made(*rows), ("2025-03-05T10:00", 1)))["gift"] == "-1.00"
+
+
+@pytest.mark.parametrize("day", ["2025-02-05", "2025-04-05"])
+def test_the_largest_power_is_the_bills_own(day: str) -> None:
+    """Limits per kW without an attribute: 9 kWh in an hour of another month make March's no higher."""
+    ladder = {"reset": "bill", "limits": ["1"], "limit_unit": "kWh_per_kw"}
+    book = made({"id": "energy", "kind": "energy", "prices": ["1", "2"], "ladder": ladder})
+    one = busy(book, ("2025-03-05T10:00", 3), ("2025-03-06T10:00", 3))
+    other = busy(book, (f"{day}T10:00", 9))
+    ends = np.concatenate([one.usage.ends, other.usage.ends])
+    usage = statement.Usage(ends, np.concatenate([one.usage.wh, other.usage.wh]), 60)
+    bill = statement.bill(book, "A", one.start, one.end, usage.ends, usage.wh, minutes=60)
+    assert bill.total_micro == 9_000_000  # 3 kWh at 1, 3 at 2
