@@ -107,3 +107,22 @@ def test_the_largest_power_is_the_bills_own(day: str) -> None:
     usage = statement.Usage(ends, np.concatenate([one.usage.wh, other.usage.wh]), 60)
     bill = statement.bill(book, "A", one.start, one.end, usage.ends, usage.wh, minutes=60)
     assert bill.total_micro == 9_000_000  # 3 kWh at 1, 3 at 2
+
+
+def test_missing_slots_are_named_from_their_start_to_their_end() -> None:
+    one = month(made(ENERGY), "2025-03-10", 100)
+    kept = np.ones(one.slots, np.bool_)
+    kept[[5, 6, 7, 100]] = False
+    usage = one.usage
+    bill = statement.bill(one.book, "A", one.start, one.end, usage.ends[kept], usage.wh[kept], minutes=60)
+    assert [(span.start, span.end, span.intervals) for span in bill.missing] == [
+        (datetime(2025, 3, 1, 5), datetime(2025, 3, 1, 8), 3),
+        (datetime(2025, 3, 5, 4), datetime(2025, 3, 5, 5), 1),
+    ]
+
+
+def test_limits_per_day_of_a_year_are_of_its_days() -> None:
+    ladder = {"reset": "year", "limits": ["1"], "limit_unit": "kWh_per_day"}
+    book = made({"id": "energy", "kind": "energy", "prices": ["0", "1"], "ladder": ladder})
+    assert amounts(busy(book, ("2025-03-05T10:00", 370)))["energy"] == "5.00"
+    assert amounts(busy(book, ("2024-03-05T10:00", 370)))["energy"] == "4.00"
