@@ -64,13 +64,13 @@ async def show(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
 
 async def change(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     """Write one attribute, and read it back."""
-    point, link = _where(shell, str(args["meter"]))
     text, reason = str(args["attribute"]), str(args.get("reason") or "").strip()
     name, given = named(text), str(args["value"])
     if name.class_id in NOT_HERE:
         raise Usage(f"class {name.class_id} is not written here: {NOT_HERE[name.class_id]}", which=text)
     if not reason:
         raise Usage("why?", attempt="--reason TEXT, which the audit chain keeps")
+    point, link = _where(shell, str(args["meter"]))
     try:
         value = json.loads(given)
     except ValueError:

@@ -10,6 +10,8 @@ import pytest
 
 from ingest.wire.axdr import Data, Tag
 from ingest.wire.plaindata import like, plain
+from prewatt.actions.attributes import change
+from prewatt.errors import Usage
 from sim.concentrator import SECRET, Concentrator
 from sim.meters import SimMeter
 from sim.sockets import serve
@@ -55,16 +57,11 @@ def test_an_attribute_is_read_and_written_and_never_what_moves_supply(
     assert (done.json["before"], done.json["value"]) == ("0x", "balance 12.50")
     assert metal.message == b"balance 12.50"
     for attribute, value, says in (
-        ("70/0.0.96.3.10.255/4", "2", "with every guard"),
-        ("71/0.0.17.0.0.255/4", "1", "a limit goes through a command"),
         ("3/1.0.1.8.0.255/2", "7", "read_write_denied"),
         ("3/1.0.1.8.0.255/2", "seven", "a whole number is wanted"),
-        ("15/0.0.40.0.0.255/7", "x", "not shown"),
-        ("nonsense", "1", "no attribute"),
     ):
         refused = run("meters", "attribute", "M1", attribute, "--set", value, "--reason", "test", "-o", "json")
         assert refused.code != 0 and says in refused.err, (attribute, refused.err)
-    assert run("meters", "attribute", "M1", MESSAGE, "--set", "x", "-o", "json").code == 2
     metal.skew_s = 300
     assert run("meters", "set-clock", "M1", "-o", "json").json["clock"] == "right" and abs(metal.skew_s) <= 3
     metal.skew_s = 3000
@@ -72,6 +69,23 @@ def test_an_attribute_is_read_and_written_and_never_what_moves_supply(
     assert refused.code != 0 and "drift" in refused.err and metal.skew_s == 3000
     told = run("sql", "select action from audit where action like 'meter.attribute%' order by seq", "-o", "json")
     assert [row["action"] for row in told.json["rows"]][:2] == ["meter.attribute.asked", "meter.attribute.set"]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "says"),
+    [
+        ("70/0.0.96.3.10.255/4", "with every guard"),
+        ("71/0.0.17.0.0.255/4", "a limit goes through a command"),
+        ("22/0.0.15.0.1.255/4", "a schedule can move supply"),
+        ("15/0.0.40.0.0.255/7", "not shown"),
+        ("nonsense", "no attribute"),
+        (MESSAGE, "why"),
+    ],
+)
+def test_what_is_refused_is_refused_before_any_meter_is_asked(attribute: str, says: str) -> None:
+    asked = {"meter": "M1", "attribute": attribute, "value": "1", "reason": "" if attribute == MESSAGE else "test"}
+    with pytest.raises(Usage, match=says):
+        asyncio.run(change(None, asked))  # type: ignore[arg-type]
 
 
 def test_a_value_takes_the_type_that_stands_there() -> None:
