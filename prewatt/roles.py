@@ -39,6 +39,8 @@ RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
         "meters.set_clock": frozenset({OPERATOR, FIELD}),
         "payments.match": frozenset({FINANCE}),
         "payments.reverse": frozenset({FINANCE}),
+        "payments.void": frozenset({FINANCE}),
+        "payments.shift": frozenset({FINANCE}),
         "kill.pull": frozenset({OPERATOR, APPROVER}),
         "kill.reset": frozenset({APPROVER}),
         "breaker.release": frozenset({APPROVER}),

@@ -234,6 +234,7 @@ MAY_DO_IO = (
     "control.pricebasis",
     "control.quota",
     "control.sealing",
+    "control.shifts",
     "control.switches",
     "control.reconcile",
     "control.replay",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from control import shadow
+from control import shadow, shifts
 from control.canonical import content_id
 from control.policy import CLASSES
 from control.records import Hold
@@ -25,7 +25,6 @@ from storage.writer import Priority
 from tariff import money as exact
 
 SLICE = 500  # rows of one transaction: other writers wait no longer than that
-TOPUP_CHANNEL = "cashier"
 HOLD_KINDS = ("protected", "keep_power", "dispute", "medical", "migration", "weather", "emergency", "manual")
 
 
@@ -120,13 +119,14 @@ async def topup(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
         raise Usage(f"no account {args['account']!r}", attempt="prewatt accounts list")
     now = shell.clock.now()
     payment = Payment(
-        channel=TOPUP_CHANNEL,
+        channel=shifts.CHANNEL,
         external_id=str(args.get("reference") or args.get("id") or secrets.token_hex(8)),
         account=account.account,
         amount_micro=amount,
         currency=account.currency,
         at=now,
         received=now,
+        reason=shifts.taken_by(shell.actor),
         body_hash=content_id("t", account.account, amount, account.currency),
     )
     result = await shell.engine.pay(payment)

@@ -19,7 +19,8 @@ def import_payments(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="CSV (id,account,amount,paid_at, or as [payments.csv] names), camt.053/054 or pain.002."
+            metavar="FILE",
+            help="CSV (id,account,amount,paid_at, or as [payments.csv] names), camt.053/054, pain.002.",
         ),
     ],
     channel: Annotated[str, typer.Option(help="Channel that the file came from; else csv or camt.")] = "",
@@ -77,6 +78,35 @@ def reverse(
             "payments reverse", do(home, "payments.reverse", channel=channel, id=ident, amount=amount, reason=reason)
         )
     )
+
+
+@group.command("void")
+def void(
+    ident: Annotated[str, typer.Argument(metavar="ID", help="The receipt number.")],
+    reason: Annotated[str, typer.Option(help="Why; the audit chain keeps it.")],
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Void a payment taken over the counter today, before its shift is closed; later ones are reversed."""
+    from prewatt.doing import do
+
+    emit(Result("payments void", do(home, "payments.void", id=ident, reason=reason)))
+
+
+@group.command("shift")
+def shift(
+    counted: Annotated[str, typer.Option(help="What was counted in the drawer: 120.00.")],
+    by: Annotated[str, typer.Option(help="Whose shift; default: the person logged in.")] = "",
+    home: HomeOption = None,
+    output: FormOption = None,
+) -> None:
+    """Close a cashier's shift: the drawer against what was taken since the last close; a difference is an incident."""
+    from prewatt.doing import do
+
+    answer = do(home, "payments.shift", counted=counted, by=by)
+    emit(Result("payments shift", answer))
+    if not answer["agreed"]:
+        raise typer.Exit(1)
 
 
 @group.command("list")
