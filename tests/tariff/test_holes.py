@@ -126,3 +126,11 @@ def test_limits_per_day_of_a_year_are_of_its_days() -> None:
     book = made({"id": "energy", "kind": "energy", "prices": ["0", "1"], "ladder": ladder})
     assert amounts(busy(book, ("2025-03-05T10:00", 370)))["energy"] == "5.00"
     assert amounts(busy(book, ("2024-03-05T10:00", 370)))["energy"] == "4.00"
+
+
+def test_a_jump_accrues_over_the_days_that_are_left() -> None:
+    """150 kWh in the first hour reach the class at 2: 150.00 at once, the other 150.00 by the month's end."""
+    classes: list[dict[str, Any]] = [{"up_to": "100", "prices": ["1"]}, {"prices": ["2"]}]
+    ladder = {"mode": "by_total", "reset": "month", "classes": classes}
+    one = busy(made({"id": "energy", "kind": "energy", "ladder": ladder}), ("2025-03-01T00:00", 150))
+    assert [one.accrued(slots) // 10**6 for slots in (1, 744)] == [150, 300]

@@ -55,10 +55,11 @@ def test_a_fixed_charge_expands_to_its_days() -> None:
 
 
 def test_a_fixed_charge_by_class_names_the_hour_in_which_its_class_was_reached() -> None:
-    classes = [{"up_to": "5", "amount": "20"}, {"up_to": "19", "amount": "30"}, {"amount": "40"}]
+    classes = [{"up_to": "5", "amount": "20"}, {"up_to": "12", "amount": "25"}]
+    classes += [{"up_to": "19", "amount": "30"}, {"amount": "40"}]
     found = told(busy(made(ENERGY, {"id": "fee", "kind": "fixed", "by_total": classes}), *BUSY))
-    (passed,) = of(found, "fee", "passes")
-    assert (passed.start, passed.quantity) == (datetime(2025, 3, 3, 11), "5")
+    passed = [(one.start, one.quantity) for one in of(found, "fee", "passes")]
+    assert passed == [(datetime(2025, 3, 3, 11), "5"), (datetime(2025, 3, 20, 18), "12")]
     assert [one.quantity for one in of(found, "fee", "import")] == ["19"]
     assert parts(found, "fee") == found["fee"][0].amount_micro == 30_000_000
 
@@ -174,6 +175,7 @@ def test_what_a_bill_looks_at_is_what_it_was_priced_by() -> None:
     drawn = sum(Decimal(row.quantity) for row in of(found, "reactive", "reactive"))
     assert drawn == Decimal(found["reactive"][0].quantity)
     days = of(found, "fee", "day")
+    assert found["fee"][0].quantity == "31" and {one.quantity for one in days} == {"1"}
     assert len(days) == 31 and parts(found, "fee") == found["fee"][0].amount_micro == 24_090_000
     assert {row.end - row.start for row in days if row.start and row.end} == {timedelta(hours=24), timedelta(hours=23)}
 
