@@ -102,7 +102,7 @@ def _roles(
 ) -> Iterator[Role]:
     """The values of one way to read: voltages, a current and a power that belong together, an energy that rises."""
     function, encoding, order = way
-    raw = {at: value for at in places if (value := number(words, function, at, encoding, order)) is not None}
+    raw = {at: read for at in places if (read := number(words, function, at, encoding, order)) is not None}
     scales = _SCALES[encoding is Encoding.FLOAT32]
     volts = [(at, s, v * s) for at, v in raw.items() for s in scales if v and _nominal(v * s)]
     if volts:

@@ -124,7 +124,7 @@ def _parts(plan: Plan, slot: int, energy: tuple[int, int], *, own: bool, missed:
     signed = [(bought + wh, 1), (bought, -1), *([(0, 1)] if own else [])]
     for used, sign in signed:
         lines = _lines(plan, slot, used)
-        rows = [one for line in lines if (one := printed(line)) is not None]
+        rows = [row for line in lines if (row := printed(line)) is not None]
         for one in (*rows, *rounding(lines, int(totals(plan.book, lines)[0]))):
             key = (one.id, one.period, one.tier, one.price)
             counted = money.scaled(one.quantity, money.MICRO_SCALE) // 1000 if one.unit == "kWh" else 0

@@ -103,7 +103,7 @@ def _columns(
     if options.value_col:
         chosen = [index for index in free if names[index] == _clean(options.value_col)]
         return tuple(Column(i, own, Channel.IMPORT, _exponent(names[i], options, default)) for i in chosen)
-    named = [(index, channel) for index in free if (channel := _channel(names[index])) is not None]
+    named = [(index, told) for index in free if (told := _channel(names[index])) is not None]
     if named:
         first: dict[Channel, int] = {}
         for index, channel in named:
