@@ -190,6 +190,7 @@ def off_and_on(*rows: dict[str, Any]) -> Book:
         ({"expires_months": 2}, {"energy": "10.00", "nm": "-1.50"}),  # they ended in March: paid out at 0.03
         ({"expires_on": "03-15"}, {"energy": "10.00", "nm": "-1.50"}),
         ({"expires_on": "04-15"}, {"energy": "10.00", "nm": "-5.00"}),
+        ({"expires_on": "04-01"}, {"energy": "10.00", "nm": "-1.50"}),  # the end of March's bill
     ],
 )
 def test_a_bank_waits_while_its_component_is_off(expires: dict[str, Any], april: dict[str, str]) -> None:

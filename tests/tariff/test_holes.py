@@ -134,3 +134,15 @@ def test_a_jump_accrues_over_the_days_that_are_left() -> None:
     ladder = {"mode": "by_total", "reset": "month", "classes": classes}
     one = busy(made({"id": "energy", "kind": "energy", "ladder": ladder}), ("2025-03-01T00:00", 150))
     assert [one.accrued(slots) // 10**6 for slots in (1, 744)] == [150, 300]
+
+
+def test_a_bill_without_a_line_is_nothing() -> None:
+    fee = {"id": "fee", "kind": "fixed", "amount": "5", "when": {"attribute": "poor", "equals": "yes"}}
+    bill = month(made(fee), "2025-03-10", 10).bill()
+    assert (bill.lines, bill.total_micro) == ((), 0)
+
+
+def test_what_expires_without_a_price_is_no_line() -> None:
+    meter = {"id": "nm", "kind": "net_metering", "of": "energy", "by": "total", "expires_months": 1}
+    one = month(made(ENERGY, meter), "2025-03-10", 0)
+    assert one.bill(carried={"nm/*:2025-02": 5_000}).lines == ()

@@ -137,12 +137,13 @@ def test_a_minimum_and_a_power_factor_name_what_they_look_at() -> None:
     assert [row.note for row in of(found, "least", "line")] == ["energy 2020-01-01 * tier 1", "pf 2020-01-01"]
 
 
-def test_free_energy_and_banks_name_their_lines_and_lots() -> None:
+@pytest.mark.parametrize("by", ["period", "total"])
+def test_free_energy_and_banks_name_their_lines_and_lots(by: str) -> None:
     ladder = {"mode": "graduated", "reset": "month", "limits": ["10"]}
     rows: list[dict[str, Any]] = [
         {**ENERGY, "prices": ["0.1", "0.3"], "ladder": {**ladder, "allocate": "chronological"}},
         {"id": "gift", "kind": "free_kwh", "of": "energy", "kwh": "12", "attribute": "poor", "equals": "yes"},
-        {"id": "net", "kind": "net_metering", "of": "energy", "by": "period", "expires_months": 12},
+        {"id": "net", "kind": "net_metering", "of": "energy", "by": by, "expires_months": 12},
         {"id": "bank", "kind": "credit_bank", "of": ["energy", "gift", "net"], "expires_months": 6},
     ]
     one = busy(made(*rows), *BUSY)
