@@ -40,6 +40,24 @@ ROWS = (
         "tests/ingest/test_qgdw376_link.py::test_purchase_control_needs_a_persons_word",
         swap("ingest.links.qgdw376:CUT_BY_THEMSELVES", frozenset()),
     ),
+    Safeguard(
+        "Pushes: the kind of every place and the first text", "links and meters",
+        "another list's registers are read from a push of the same length",
+        "tests/ingest/test_frames.py::test_a_profile_fits_no_others_push[kaifa_no]",
+        swap("ingest.wire.pushes:_list_fits", lambda known, entries: len(known.kinds) == len(entries)),
+    ),
+    Safeguard(
+        "Pushes: volts times amperes beside the power", "links and meters",
+        "a meter on current transformers is read ten times too high, and nobody is told",
+        "tests/ingest/test_frames.py::test_amperes_that_do_not_make_the_power_are_flagged",
+        swap("ingest.framed:_unlike", lambda _: []),
+    ),
+    Safeguard(
+        "Attributes: never what moves supply", "links and meters",
+        "a person opens a relay past every guard by writing its object",
+        "tests/prewatt/test_attributes.py::test_what_is_refused_is_refused_before_any_meter_is_asked",
+        swap("prewatt.actions.attributes:NOT_HERE", {}),
+    ),
     *(
         Safeguard(
             f"{title}: {name.replace('_', ' ')}", "links and meters", STOPS[name],
