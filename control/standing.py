@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import repeat
+from operator import gt
 from typing import Final
 
 import numpy as np
@@ -158,13 +159,16 @@ def _accounts(reader: Reader, world: World, raised: Raised) -> Standings:
     wide = columns(
         reader.connection, ["account", "klass", "mode"], ["coalesce(closed, 0)"],
         f'FROM "{reader.tables.of(Account).spec.name}" WHERE klass IN ({", ".join("?" * len(classes))})'
-        " AND (closed IS NULL OR closed > ?) ORDER BY account",
+        " AND (closed IS NULL OR closed > ?)",
         (*classes, to_ms(world.now)),
     )  # fmt: skip
     names, closed = list(wide.texts[0]), np.where(wide.numbers[0] == 0, NONE, wide.numbers[0])
+    klass, mode = (words.numbers(texts) for texts in wide.texts[1:])
+    if any(map(gt, names, names[1:])):  # as they were written, which costs less than to ask for them in order
+        order = np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)
+        names, klass, mode, closed = [names[row] for row in order.tolist()], klass[order], mode[order], closed[order]
     if raised.who is None or names != raised.who[0]:
         raised.who = names, {name: row for row, name in enumerate(names)}
-    klass, mode = (words.numbers(texts) for texts in wide.texts[1:])
     return Standings(raised.who[0], klass, mode, closed, words, raised.who[1])
 
 
