@@ -99,14 +99,18 @@ class Energy:
         for kind in dict.fromkeys(shape(slot.spec) for slot in self.slots if slot is not None):
             alike = [index for index, spec in enumerate(self.specs) if spec is not None and shape(spec) == kind]
             last = max(set(alike) & set(self.version))
-            periods: list[str] = []
+            counted_as: list[list[str]] = []
+            named_as: list[tuple[int, str]] = []
             for slot, period in zip(self.slots, self.period, strict=True):
-                if slot is not None and slot.version <= last and (slot.version in alike or kind[-1] is not None):
-                    own = slot if slot.version in alike else self._lent(slot, period, alike[0])
-                    periods.append(own.period)
-            periods = list(dict.fromkeys(periods))
-            own_slots = [slot for slot in self.slots if slot is not None and slot.version in alike]
-            found |= {(slot.label, slot.period): periods.index(slot.period) for slot in own_slots}
+                if slot is None or slot.version > last or (slot.version not in alike and kind[-1] is None):
+                    continue
+                own = slot if slot.version in alike else self._lent(slot, period, alike[0])
+                counted_as.append(names(own, period))
+            for slot, period in zip(self.slots, self.period, strict=True):
+                if slot is not None and slot.version in alike:
+                    named_as += [(slot.label, name) for name in names(slot, period)]
+            periods = list(dict.fromkeys(name for each in zip(*counted_as, strict=True) for name in each))
+            found |= {key: periods.index(key[1]) for key in named_as}
         return found
 
     def _slot(self, place: int) -> Slot | None:
@@ -291,6 +295,12 @@ def shape(spec: Table) -> tuple[Any, ...]:
     counts = spec.get("quantity", "import"), "series" in spec, "bands" in spec
     classes = len(ladder.get("classes", ())) if ladder else None
     return (*counts, *(ladder.get(key) for key in ("mode", "reset", "allocate")), classes)
+
+
+def names(slot: Slot, period: str) -> list[str]:
+    """The period on whose lines a slot's energy stands: one for each class of a class ladder."""
+    classes = slot.spec.get("ladder", {}).get("classes")
+    return [named(period, one["prices"]) for one in classes] if classes else [slot.period]
 
 
 def per_period(spec: Table) -> bool:
