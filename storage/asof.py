@@ -2,7 +2,7 @@
 
 What counts by that time is a posting's own time, not when it was committed: a payment told late, a correction of a late
 or rated-again read, and a bill (as of its period's end) count from when they belong. The period that the time falls
-into is rated anew, by the rater's own step, on the measured slots up to then; so at this moment it is what the account has.
+into is rated anew, by the rater's own step, on the slots measured up to then: now it is what the account has.
 ``told_micro`` is the other question: what the ledger said at that moment.
 """
 

@@ -81,6 +81,7 @@ def test_an_attribute_is_read_and_written_and_never_what_moves_supply(
         ("nonsense", "no attribute"),
         (MESSAGE, "why"),
     ],
+    ids=["relay", "limiter", "schedule", "secret", "no_attribute", "no_reason"],
 )
 def test_what_is_refused_is_refused_before_any_meter_is_asked(attribute: str, says: str) -> None:
     asked = {"meter": "M1", "attribute": attribute, "value": "1", "reason": "" if attribute == MESSAGE else "test"}
