@@ -85,8 +85,13 @@ def test_an_attribute_is_read_and_written_and_never_what_moves_supply(
 )
 def test_what_is_refused_is_refused_before_any_meter_is_asked(attribute: str, says: str) -> None:
     asked = {"meter": "M1", "attribute": attribute, "value": "1", "reason": "" if attribute == MESSAGE else "test"}
-    with pytest.raises(Usage, match=says):
+    try:
         asyncio.run(change(None, asked))  # type: ignore[arg-type]
+    except Usage as refusal:
+        said = str(refusal)
+    except AttributeError:
+        said = "a meter was looked for"
+    assert says in said
 
 
 def test_a_value_takes_the_type_that_stands_there() -> None:
