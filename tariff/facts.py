@@ -46,7 +46,8 @@ class Line:
         found: Ints = np.full(len(wh), Fraction(0), object)
         for row, taken in enumerate(wh):
             if taken and self.exact is not None:
-                found[row] = Fraction(self.exact[row]) * Fraction(taken) / Fraction(self.quantity[row])
+                mean = money.fraction(self.exact[row]) / money.fraction(self.quantity[row])
+                found[row] = mean * money.fraction(taken)
         worth: Ints = found / 10**self.exact_scale
         return worth
 

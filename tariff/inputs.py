@@ -92,7 +92,7 @@ def lines(facts: Facts, ids: tuple[str, ...], percent: Fraction | None = None) -
     """The lines of ``ids`` (empty: all so far) as they count in the part; with ``percent``, what each adds."""
     for line, amount in facts.bases(ids):
         text = money.format(int(amount[0])) if amount.dtype != object or amount[0].denominator == 1 else str(amount[0])
-        own = Fraction(amount[0]) / money.MICRO
+        own = money.fraction(amount[0]) / money.MICRO
         exact = None if percent is None else own * percent
         yield Input("line", text, facts.book.currency, note=described(line), exact=exact)
 

@@ -145,7 +145,7 @@ def rounded(plan: Plan, exact: Ints) -> Ints:
     book = plan.book
     if exact.dtype == object and any(isinstance(value, Fraction) for value in exact.flat):
         below = 10**plan.scale
-        values = [Fraction(value) / below for value in exact]
+        values = [money.fraction(value) / below for value in exact]
         micro = [money.to_micro(value.numerator, value.denominator, book.decimals, book.rounding) for value in values]
         return narrow(np.array(micro, object))
     if plan.scale >= book.decimals:
@@ -203,5 +203,5 @@ def exact_total(plan: Plan, state: State) -> Ints:
     for component in components(plan):
         for line in energy_lines(plan, state, component):
             total = total + line.exact
-    values = [Fraction(value) for value in total]
+    values = [money.fraction(value) for value in total]
     return np.array([money.divide(value.numerator, value.denominator) for value in values], object)

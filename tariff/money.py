@@ -120,18 +120,27 @@ def to_micro(numerator: Any, denominator: int, decimals: int, mode: Rounding = "
     return divide(wide(numerator, 10**decimals) * 10**decimals, denominator, mode) * 10 ** (MICRO_SCALE - decimals)
 
 
+def fraction(value: Any) -> Fraction:
+    """A Fraction of Python's own integers: one of numpy's (``Fraction(array[0])``) would overflow at 64 bits.
+
+    >>> fraction(np.int64(2**62)) * 4
+    Fraction(18446744073709551616, 1)
+    """
+    return value if isinstance(value, Fraction) else Fraction(int(value))
+
+
 def fractions(values: Any, denominator: int) -> Any:
     """Exact quotients of an array by ``denominator``, as an array of Fractions."""
     found = np.empty(len(values), object)
     for row, value in enumerate(values):
-        found[row] = Fraction(value) / denominator
+        found[row] = fraction(value) / denominator
     return found
 
 
 def nearest(values: Any, decimals: int, mode: Rounding = "half_up") -> Any:
     """Exact micro-units (an array of integers or Fractions) rounded once at ``decimals`` places of the currency."""
     step = 10 ** (MICRO_SCALE - decimals)
-    found = [Fraction(value) for value in values]
+    found = [fraction(value) for value in values]
     whole = [divide(value.numerator, value.denominator * step, mode) * step for value in found]
     return np.array(whole, object)
 

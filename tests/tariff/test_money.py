@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tariff import money
+from tariff.facts import Line
 
 DECIMAL = {"half_up": ROUND_HALF_UP, "half_even": ROUND_HALF_EVEN, "down": ROUND_DOWN, "up": ROUND_UP}
 
@@ -60,3 +61,11 @@ def test_large_amounts_widen_instead_of_wrapping() -> None:
     values = np.array([10**18], np.int64)
     assert money.wide(values, 1000).dtype == object
     assert money.wide(values, 2).dtype == np.int64
+
+
+def test_a_fraction_of_an_arrays_number_does_not_wrap() -> None:
+    half = np.array([2**62])[0]
+    assert money.fraction(half) * 4 == 2**64
+    mean = Line("energy", "1", (0,), "*", 0, np.array([3]), 3, "kWh", ("",), np.array([0]), exact=np.array([half]))
+    assert mean.worth(np.array([6])).tolist() == [2**63]
+    assert money.fractions(np.array([half]), 2)[0] * 8 == 2**64
