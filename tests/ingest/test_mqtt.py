@@ -103,6 +103,7 @@ async def test_a_confirm_is_committed_and_the_bill_comes_back(either: Broker | M
     ours, broker = Ours(), either
     listener = ours.listener(broker, {"A7": b"key"})
     await listener.start()
+    await listener.connected.wait()
     device = Handheld("A7", tmp_path / "outbox", key=b"key", person="reader-3")
     await device.connect(broker.host, broker.port)
     reply = await device.confirm("M17", 1_234_560, AT, latitude=30.27, longitude=120.15, accuracy_m=8.0)

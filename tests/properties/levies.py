@@ -126,7 +126,7 @@ def fixed(pick: Choices, room: Room) -> Table:
     tops = sorted(pick.some(range(1, 31), 1, 2))
     amounts = pick.rising(len(tops) + 1, 0, 3000, 2)
     rows = [{"up_to": str(top), "amount": amount} for top, amount in zip(tops, amounts, strict=False)]
-    by = {"class_by": "kva"} if pick.rarely(4) else {}
+    by = {"class_by": "kva"} if pick.rarely(2) else {}
     return {**spec, **by, "by_total": [*rows, {"amount": amounts[-1]}]}
 
 
