@@ -4,6 +4,9 @@ Guard G5 holds a protected customer here; a meter that keeps power refuses a tri
 the holds in force with what was written: on once per hold, off once when the last one of the account has ended. It
 reads the tables alone, so whatever was missed while the engine stood is made up for. Only where the meter's own channel
 is its route.
+
+Interleaving: *an order waits for a silent meter while the holds change*: when its turn comes it is asked again whether
+it is still wanted (``notices.outdated``), so that an old "off" never undoes the "on" of a later hold.
 """
 
 from datetime import timedelta
@@ -14,7 +17,6 @@ from control.assemble import World
 from control.records import Hold, Notice
 from storage.unit import Unit
 
-ON, OFF = "keep_power", "keep_power_off"
 ENDED_WITHIN = timedelta(days=31)
 
 
@@ -29,7 +31,7 @@ def sweep(unit: Unit, world: World) -> list[Notice]:
         over = row.end is not None and row.end <= world.now
         if over and (row.account in kept or row.end is None or world.now - row.end > ENDED_WITHIN):
             continue
-        code = OFF if over else ON
+        code = notices.KEEP_OFF if over else notices.KEEP
         due = AlertDue(f"{code}.{row.hold}", "meter", code, {})
         made.append(notices.announce(unit, row.account, due, world))
     return [row for row in made if row is not None]

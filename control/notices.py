@@ -15,7 +15,7 @@ from control.alerts import AlertDue
 from control.assemble import World
 from control.canonical import content_id
 from control.ports import Channel, ChannelError, Delivery
-from control.records import Case, Notice
+from control.records import Case, Hold, Notice
 from control.settings import Settings
 from control.shadow import CHANNEL, STATE
 from ingest.ports import Clock
@@ -28,6 +28,9 @@ LADDER = frozenset({"warning", "over_tier", "over_tier_soon", "stop", "final"})
 """Codes that a payment makes void: they are not sent once their epoch is over."""
 ALARM, ALL_CLEAR = "alarm", "all_clear"
 """The channel that is the meter's own alarm, and the code that turns it off."""
+KEEP, KEEP_OFF = "keep_power", "keep_power_off"
+VOID = frozenset({"epoch_over", "too_old", "outdated"})
+"""Why a notice is not sent at all: over no other channel either."""
 RETRY_FIRST_S, RETRY_LIMIT_S = 30, 3600
 RECEIPT_EVERY_S = 60
 
@@ -163,7 +166,7 @@ class Sender:
 
     async def _send(self, row: Notice) -> None:
         now = settings.to_ms(self._clock.now())
-        stale = self._store.read(lambda reader: self._stale(row, reader.get(AccountState, row.account), now))
+        stale = self._store.read(lambda reader: self._stale(reader, row, now))
         channel = self._channels.get(row.channel)
         if stale or channel is None:
             await self._commit(partial(self._failed, row=row, reason=stale or "no_channel", permanent=True))
@@ -229,7 +232,7 @@ class Sender:
             return
         holder = unit.get(Account, row.account)
         address = address_of(holder, row.recipient, other) if holder and other else ""
-        if address and reason not in ("epoch_over", "too_old"):
+        if address and reason not in VOID:
             unit.put(
                 replace(row, state="queued", channel=other, address=address, attempts=0, next_at=None, error=reason)
             )
@@ -237,11 +240,30 @@ class Sender:
         unit.put(replace(row, state="failed", attempts=tries, next_at=None, error=reason))
         unit.event("notice_failed", now, row.account, notice=row.notice, rung=row.rung, reason=reason)
 
-    def _stale(self, row: Notice, state: AccountState | None, now: datetime) -> str:
+    def _stale(self, reader: Reader, row: Notice, now: datetime) -> str:
         """Why a notice should not be sent any more, "" = it should."""
+        state = reader.get(AccountState, row.account)
         if row.code in LADDER and state is not None and state.epoch != row.epoch:
             return "epoch_over"
+        if outdated(reader, row, now):
+            return "outdated"
         return "too_old" if now - row.created > timedelta(seconds=self._limits.notice_age_s) else ""
+
+
+def protected(reader: Reader, account: str, now: datetime) -> bool:
+    """Whether a hold that protects the account is in force."""
+    holds = reader.find(Hold, account=account, kind__in=list(alerts.MAKES_FIELD_ORDER))
+    return any(row.start <= now and (row.end is None or row.end > now) for row in holds)
+
+
+def outdated(reader: Reader, row: Notice, now: datetime) -> bool:
+    """Whether an order to a meter was overtaken while it waited: a later one that arrived must stand."""
+    if row.code in (KEEP, KEEP_OFF):
+        return protected(reader, row.account, now) != (row.code == KEEP)
+    if row.code != ALL_CLEAR:
+        return False
+    told = reader.find(Notice, account=row.account, epoch=row.epoch, recipient=row.recipient, channel=row.channel)
+    return any(other.code in LADDER for other in told)
 
 
 def _soonest(reader: Reader) -> datetime:

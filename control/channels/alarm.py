@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from control import assemble, keeppower
-from control.notices import ALARM, ALL_CLEAR
+from control import assemble
+from control.notices import ALARM, ALL_CLEAR, KEEP, KEEP_OFF
 from control.ports import ChannelError, ChannelKind, Delivery
 from control.records import Notice
 from ingest.records import MeterPoint
 from storage.store import Store
 
 ON = "alarm"
-ORDERS = {ALL_CLEAR: "alarm-off", keeppower.ON: "keep-power", keeppower.OFF: "keep-power-off"}
+ORDERS = {ALL_CLEAR: "alarm-off", KEEP: "keep-power", KEEP_OFF: "keep-power-off"}
 """Code of a notice -> the order's word; every other code is the alarm."""
 VALID = timedelta(minutes=10)
 FOR_GOOD = frozenset({"not_here", "no_order", "no_signer"})

@@ -180,6 +180,12 @@ ROWS = (
         swap("control.keeppower:sweep", constant([])),
     ),
     Safeguard(
+        "orders to meters asked again", "watchers", "an order that waited takes keep-power from who needs it to live",
+        "tests/control/test_channel_alarm.py"
+        "::test_an_order_that_waited_while_the_holds_changed_does_not_undo_a_later_one",
+        swap("control.notices:outdated", constant(False)),
+    ),
+    Safeguard(
         "crew at 15 minutes", "watchers", "who is dark behind a dead link waits for nobody",
         f"{ENGINE}::test_a_crew_is_called_at_15_minutes_and_a_breach_filed_at_60",
         swap("control.reconcile:overdue", constant(0)),

@@ -1,15 +1,16 @@
 """The meter's own alarm over a real link to a simulated DL/T 645 meter: on with a warning, off when money came."""
 
+import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from control import assemble, notices, settle
+from control import assemble, keeppower, notices, settle
 from control.alerts import AlertDue
 from control.channels.alarm import MeterAlarm
-from control.ports import ChannelError
+from control.ports import ChannelError, Delivery
 from control.records import Hold, Notice
 from ingest.records import DriveResult
 from storage.records import AccountState
@@ -124,3 +125,57 @@ def test_a_protected_customers_meter_keeps_power_until_the_last_hold_ends(rig: R
         assert (await line.link.drive(line.point(), line.order("disconnect", 2))).result is DriveResult.ACKNOWLEDGED
 
     line.run(story)
+
+
+class Taking:
+    """A meter that takes whatever it is told."""
+
+    name = "alarm"
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    async def send(self, notice: Notice, now: datetime) -> str:
+        del now
+        self.told.append(notice.rung)
+        return notice.notice
+
+    async def receipt(self, message_id: str, now: datetime) -> Delivery:
+        return Delivery("delivered", now, message_id)
+
+
+def test_an_order_that_waited_while_the_holds_changed_does_not_undo_a_later_one(rig: Rig) -> None:
+    now, hour = rig.clock.now(), timedelta(hours=1)
+    first, meter = Hold("h-1", "A1", "medical", "clinic", now - hour), Taking()
+    sender = notices.Sender(rig.store, rig.clock, {"alarm": meter}, SETTINGS)
+
+    def swept(*holds: Hold) -> None:
+        rig.put(*holds)
+        rig.store.write(Priority.COMMAND, lambda unit: keeppower.sweep(unit, rig.world()))
+
+    swept(first)
+    asyncio.run(sender.run_once())
+    swept(replace(first, end=now))
+    swept(Hold("h-2", "A1", "keep_power", "fair", now, now + hour))
+    asyncio.run(sender.run_once())
+    assert meter.told == ["keep_power.h-1", "keep_power.h-2"], "the off of h-1 had waited until h-2 was there"
+    (off,) = (row for row in rows(rig) if row.rung == "keep_power_off.h-1")
+    assert (off.state, off.error) == ("failed", "outdated")
+    rig.clock.forward(2 * 3600)
+    swept()
+    asyncio.run(sender.run_once())
+    assert meter.told[-1] == "keep_power_off.h-2"
+
+
+def test_an_all_clear_that_waited_does_not_silence_the_next_warning(rig: Rig) -> None:
+    meter = Taking()
+    sender = notices.Sender(rig.store, rig.clock, {"alarm": meter}, SETTINGS)
+    warn(rig)
+    rig.store.write(Priority.MONEY, lambda unit: settle.settle(unit, rig.payment(200), rig.world()))
+    warn(rig)
+    asyncio.run(sender.run_once())
+    assert meter.told == ["hours.24"]
+    assert {row.code: row.error for row in rows(rig) if row.state == "failed"} == {
+        "warning": "epoch_over",
+        "all_clear": "outdated",
+    }
