@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from prewatt import cli
+from prewatt import people as keeping
 from prewatt.output import CHOSEN
 
 
@@ -48,6 +49,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Ran(code, told.out, told.err)
 
     return command
+
+
+@pytest.fixture(scope="module")
+def cheap() -> Iterator[None]:
+    """scrypt with a small cost: what is tested is who gets in, not how long it takes."""
+    before, keeping.COST = keeping.COST, 1 << 4
+    yield
+    keeping.COST = before
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from starlette.testclient import TestClient
 from control import settle, signals
 from control.records import Credit, Decision
 from control.signals import Signal
-from prewatt import people as keeping
 from prewatt.console.app import console
 from prewatt.home import Home
 from prewatt.people import People, User, scrypt
@@ -28,14 +27,7 @@ from tests.prewatt.test_console import said
 
 KEY = b"k" * 32
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cheap() -> Iterator[None]:
-    before = keeping.COST
-    keeping.COST = 1 << 4
-    yield
-    keeping.COST = before
+pytestmark = pytest.mark.usefixtures("cheap")
 
 
 @pytest.fixture(scope="module")

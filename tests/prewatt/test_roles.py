@@ -25,15 +25,7 @@ from tests.prewatt.conftest import Run
 
 KEY = b"k" * 32
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cheap() -> Iterator[None]:
-    """scrypt with a small cost: what is tested here is who gets in, not how long it takes."""
-    before = keeping.COST
-    keeping.COST = 1 << 4
-    yield
-    keeping.COST = before
+pytestmark = pytest.mark.usefixtures("cheap")
 
 
 @pytest.fixture(scope="module")
