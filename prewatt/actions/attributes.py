@@ -1,7 +1,7 @@
 """A person's question for, or word on, one attribute of a DLMS meter goes in; its value comes out.
 
 A write takes the type that the attribute has, is on record before it is sent and after, and counts only when the meter
-shows it. What moves supply or opens the meter (disconnect control, limiter, schedules, secrets) is never written here.
+shows it. Only what is known to move nothing is written here: never what may move supply or open the meter.
 """
 
 import json
@@ -27,6 +27,8 @@ NOT_HERE: Mapping[int, str] = {
     70: "supply goes through `prewatt accounts disconnect | reconnect`, with every guard",
     71: "a limit goes through a command, with every guard",
 }
+WRITTEN = frozenset({1, 3, 4, 5, 7, 8, 28, 29, 40, 41, 42, 45})
+"""Data, registers, profile, clock, auto answer and connect, push setup, TCP-UDP, IPv4 and modem setup."""
 CLOCK = "drift: further off than is set from here, look on site; else what the meter said"
 READ = "prewatt meters attribute METER 3/1.0.1.8.0.255/2"
 
@@ -50,6 +52,18 @@ def named(text: str) -> Name:
     return name
 
 
+def unwritable(name: Name) -> str:
+    """Why an attribute is not written from here, "" = it may be."""
+    if name.class_id not in WRITTEN:
+        return f"class {name.class_id} is not written here: {NOT_HERE.get(name.class_id, 'it may move supply')}"
+    _, b, c, d, e, _ = obis_bytes(name.obis)
+    if 128 <= b <= 199 or 128 <= c <= 199 or c == 240 or 128 <= d <= 254 or 128 <= e <= 254:
+        return "a code of the maker's own is not written here: it may move supply"
+    if (c, d) == (96, 3):
+        return "a control signal is not written here: it may move supply"
+    return ""
+
+
 async def show(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     """Read one attribute in an association of its own."""
     point, link = _where(shell, str(args["meter"]))
@@ -66,8 +80,8 @@ async def change(shell: Shell, args: Mapping[str, Any]) -> Mapping[str, Any]:
     """Write one attribute, and read it back."""
     text, reason = str(args["attribute"]), str(args.get("reason") or "").strip()
     name, given = named(text), str(args["value"])
-    if name.class_id in NOT_HERE:
-        raise Usage(f"class {name.class_id} is not written here: {NOT_HERE[name.class_id]}", which=text)
+    if why := unwritable(name):
+        raise Usage(why, which=text)
     if not reason:
         raise Usage("why?", attempt="--reason TEXT, which the audit chain keeps")
     point, link = _where(shell, str(args["meter"]))

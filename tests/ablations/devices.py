@@ -56,7 +56,7 @@ ROWS = (
         "Attributes: never what moves supply", "links and meters",
         "a person opens a relay past every guard by writing its object",
         "tests/prewatt/test_attributes.py::test_what_is_refused_is_refused_before_any_meter_is_asked[relay]",
-        swap("prewatt.actions.attributes:NOT_HERE", {}),
+        swap("prewatt.actions.attributes:unwritable", lambda _: ""),
     ),
     *(
         Safeguard(

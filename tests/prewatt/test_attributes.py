@@ -78,10 +78,25 @@ def test_an_attribute_is_read_and_written_and_never_what_moves_supply(
         ("71/0.0.17.0.0.255/4", "a limit goes through a command"),
         ("22/0.0.15.0.1.255/4", "a schedule can move supply"),
         ("15/0.0.40.0.0.255/7", "not shown"),
+        ("21/0.0.16.1.0.255/4", "it may move supply"),
+        ("111/0.0.19.0.0.255/2", "it may move supply"),
+        ("1/0.0.96.3.1.255/2", "a control signal"),
+        ("1/0.0.199.3.1.255/2", "the maker's own"),
         ("nonsense", "no attribute"),
         (MESSAGE, "why"),
     ],
-    ids=["relay", "limiter", "schedule", "secret", "no_attribute", "no_reason"],
+    ids=[
+        "relay",
+        "limiter",
+        "schedule",
+        "secret",
+        "monitor",
+        "prepayment",
+        "signal",
+        "makers",
+        "no_attribute",
+        "no_reason",
+    ],
 )
 def test_what_is_refused_is_refused_before_any_meter_is_asked(attribute: str, says: str) -> None:
     asked = {"meter": "M1", "attribute": attribute, "value": "1", "reason": "" if attribute == MESSAGE else "test"}
